@@ -1,0 +1,40 @@
+{# Landing reaches the engine: every dbt source becomes a relation over what was landed. Runs before each build. #}
+
+{% macro open_landing() -%}
+    {% if execute and flags.WHICH in ('build', 'run', 'test', 'retry', 'compile', 'show') %}
+        {% do adapter.dispatch('open_landing', 'cdp')() %}
+    {% endif %}
+{%- endmacro %}
+
+{% macro default__open_landing() %}
+    {% do exceptions.raise_compiler_error("Landing cannot be read from target type '" ~ target.type ~ "' yet.") %}
+{% endmacro %}
+
+{# DuckDB reads the Parquet in place. Each folder holds an empty _schema.parquet, so the pattern always matches. #}
+{% macro duckdb__open_landing() %}
+    {% set home = env_var('CDP_HOME', 'data') | replace("'", "''") %}
+    {% for name in graph.sources.values() | map(attribute='schema') | unique %}
+        {% do run_query('create schema if not exists ' ~ name) %}
+    {% endfor %}
+    {% for node in graph.sources.values() %}
+        {% set read %}
+            {%- if node.source_name == 'cdp' and node.name == 'batches' -%}
+            select batch_id, batch_seq, source, stream, records, errors, landed_at
+            from read_json(
+                '{{ home }}/landing/*/*/*.json', format = 'newline_delimited',
+                columns = {
+                    batch_id: 'varchar', batch_seq: 'bigint', source: 'varchar', stream: 'varchar',
+                    records: 'bigint', errors: 'bigint', landed_at: 'timestamp'
+                }
+            )
+            where batch_id is not null
+            {%- elif node.source_name == 'cdp' and node.name == 'ledger' -%}
+            select * from read_parquet('{{ home }}/deliveries/ledger/*/*.parquet', union_by_name = true)
+            {%- else -%}
+            select * from read_parquet('{{ home }}/landing/{{ node.source_name }}/{{ node.name }}/*.parquet')
+            {%- endif -%}
+        {% endset %}
+        {% do run_query('create or replace view ' ~ node.schema ~ '.' ~ node.identifier ~ ' as ' ~ read) %}
+    {% endfor %}
+    {% do adapter.commit() if adapter.connections.get_if_exists() and adapter.connections.get_if_exists().transaction_open %}
+{% endmacro %}
