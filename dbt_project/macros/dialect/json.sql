@@ -136,3 +136,45 @@ from (
         {% for part in parts %}{{ part }}{{ ',\n        ' if not loop.last }}{% endfor %}
     )
 {%- endmacro %}
+
+{# context.externalIds as further entries of an identifiers array (without brackets), for the declared types. #}
+{% macro external_identifiers(expression, types) -%}
+    {{ return(adapter.dispatch('external_identifiers', 'cdp')(expression, types)) }}
+{%- endmacro %}
+
+{% macro default__external_identifiers(expression, types) -%}
+    nullif(array_to_string(
+        list_transform(
+            list_filter(
+                cast(json_extract({{ expression }}, '$[*]') as varchar[]),
+                lambda entry: json_extract_string(entry, '$.type') in ('{{ types | join("', '") }}')
+                and coalesce(json_extract_string(entry, '$.collection'), 'users') = 'users'
+                and trim(json_extract_string(entry, '$.id')) <> ''
+            ),
+            lambda entry: '{"type":"' || json_extract_string(entry, '$.type') || '","value":'
+            || cast(to_json(json_extract_string(entry, '$.id')) as varchar) || '}'
+        ),
+        ','
+    ), '')
+{%- endmacro %}
+
+{# context.consent.categoryPreferences {purpose: true or false} as a JSON array of {regulation, purpose, state}. #}
+{% macro preferences_as_consents(expression, regulation) -%}
+    {{ return(adapter.dispatch('preferences_as_consents', 'cdp')(expression, regulation)) }}
+{%- endmacro %}
+
+{% macro default__preferences_as_consents(expression, regulation) -%}
+    case when {{ expression }} like '{' || '%' then nullif('[' || array_to_string(
+        list_transform(
+            list_filter(
+                json_keys({{ expression }}),
+                lambda purpose: json_extract_string({{ expression }}, '$."' || purpose || '"') in ('true', 'false')
+            ),
+            lambda purpose: '{"regulation":"{{ regulation }}","purpose":' || cast(to_json(purpose) as varchar)
+            || ',"state":"' || case
+                when json_extract_string({{ expression }}, '$."' || purpose || '"') = 'true' then 'granted' else 'denied'
+            end || '"}'
+        ),
+        ','
+    ) || ']', '[]') end
+{%- endmacro %}

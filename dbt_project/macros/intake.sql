@@ -1,0 +1,51 @@
+{# What earlier builds took in. These read the previous state of models further down the graph, so they look the
+   relation up instead of naming it with ref(), which would be a cycle. A full refresh starts from nothing. #}
+
+{% macro earlier(name) -%}
+    {%- if not execute or flags.FULL_REFRESH -%}{{ return(none) }}{%- endif -%}
+    {{ return(adapter.get_relation(this.database, 'staging', name)) }}
+{%- endmacro %}
+
+{# {after, through}: the batches of this build are after < batch_seq <= through. `through` was fixed when staging.builds
+   was written, so a batch that lands while a build runs waits for the next one as a whole. #}
+{% macro build_window() -%}
+    {%- if not execute or model.resource_type == 'unit_test' -%}
+        {{ return({'after': -1, 'through': 9223372036854775807}) }}
+    {%- endif -%}
+    {%- set intake = cdp.earlier('intake') -%}
+    {%- set builds = adapter.get_relation(this.database, 'staging', 'builds') -%}
+    {%- set after = cdp.scalar('select coalesce(max(batch_seq), 0) from ' ~ intake) if intake else 0 -%}
+    {%- set through = cdp.scalar('select max(through_batch_seq) from ' ~ builds) if builds else none -%}
+    {{ return({'after': after, 'through': through if through is not none else 0}) }}
+{%- endmacro %}
+
+{# The one value that a query returns; none at parse time. #}
+{% macro scalar(sql) -%}
+    {%- if not execute -%}{{ return(none) }}{%- endif -%}
+    {%- set result = run_query(sql) -%}
+    {{ return(result.columns[0].values()[0] if result and result.rows | length else none) }}
+{%- endmacro %}
+
+{# Stops a build that would mix what must not be mixed; says what to do instead. #}
+{% macro refuse_unsafe_build(as_of, fingerprint) -%}
+    {%- set builds = adapter.get_relation(this.database, this.schema, this.identifier) -%}
+    {%- if builds -%}
+        {%- set last = run_query(
+            'select as_of, rules_fingerprint from ' ~ builds ~ ' order by started_at desc limit 1'
+        ) -%}
+        {%- if last.rows | length -%}
+            {%- if modules.datetime.datetime.fromisoformat(as_of) < last.columns[0].values()[0] -%}
+                {{ exceptions.raise_compiler_error(
+                    'as_of ' ~ as_of ~ ' lies before the last build (' ~ last.columns[0].values()[0] ~ '). '
+                    ~ 'Changes and deliveries only move forward: give a later as_of, or compute the past in a CDP_HOME of its own.'
+                ) }}
+            {%- endif -%}
+            {%- if last.columns[1].values()[0] != fingerprint and not flags.FULL_REFRESH -%}
+                {{ exceptions.raise_compiler_error(
+                    'Identity rules, catalogue or staging mappings changed since the last build. Old and new meaning must not '
+                    ~ 'mix: rebuild with `cdp run --full-refresh` (dbt build --full-refresh).'
+                ) }}
+            {%- endif -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}

@@ -1,0 +1,149 @@
+{# The Segment spec as messages: identify, track, page, screen, group, alias, and batch envelopes of them.
+   Field rules: a source that speaks the spec is one line, `{{ segment_messages(source('web', 'events')) }}`. #}
+
+{% macro segment_fields() -%}
+    {{ return({
+        'type': ['type'], 'message_id': ['messageId'], 'user_id': ['userId'], 'anonymous_id': ['anonymousId'],
+        'previous_id': ['previousId'], 'group_id': ['groupId'], 'event': ['event'], 'name': ['name'], 'category': ['category'],
+        'given_time': ['timestamp'], 'original_time': ['originalTimestamp'], 'sent_time': ['sentAt'], 'received_time': ['receivedAt'],
+        'traits': ['traits'], 'properties': ['properties'], 'context': ['context'],
+        'traits_email': ['traits', 'email'], 'context_email': ['context', 'traits', 'email'],
+        'traits_phone': ['traits', 'phone'], 'context_phone': ['context', 'traits', 'phone'],
+        'device_id': ['context', 'device', 'id'], 'device_type': ['context', 'device', 'type'],
+        'advertising_id': ['context', 'device', 'advertisingId'], 'may_track': ['context', 'device', 'adTrackingEnabled'],
+        'external_ids': ['context', 'externalIds'], 'preferences': ['context', 'consent', 'categoryPreferences'],
+    }) }}
+{%- endmacro %}
+
+{% macro segment_messages(relation, timezone='UTC', regulation='gdpr') -%}
+{%- set source_name = relation.identifier.split('__')[0] -%}
+{%- set stream_name = relation.identifier.split('__')[1] -%}
+{%- set device = "lower(device_type)" -%}
+with records as (
+    {{ cdp.landed(relation) }}
+),
+
+marked as (
+    select
+        *,
+        case when position('"batch"' in body) > 0 then {{ cdp.json_text('body', ['batch']) }} end as envelope
+    from records
+),
+
+-- An envelope's own context and times hold for every message in it, unless the message says otherwise.
+envelopes as (
+    select
+        {{ cdp.record_columns() }},
+        file,
+        envelope,
+        '{' || {{ cdp.join_parts([
+            "'\"context\":' || " ~ cdp.json_text('body', ['context']),
+            "'\"sentAt\":' || " ~ cdp.json_quote(cdp.json_text('body', ['sentAt'])),
+            "'\"receivedAt\":' || " ~ cdp.json_quote(cdp.json_text('body', ['receivedAt'])),
+        ]) }} || '}' as common
+    from marked
+    where {{ cdp.json_kind('envelope') }} = 'array'
+),
+
+unfolded as (
+    {{ cdp.explode_array(
+        'envelopes', ['batch_id', 'batch_seq', 'record_no', 'landed_at', 'file', 'read_error', 'payload', 'common'], 'envelope'
+    ) }}
+),
+
+items as (
+    select
+        {{ cdp.record_columns() }},
+        file,
+        body
+    from marked
+    where envelope is null or {{ cdp.json_kind('envelope') }} <> 'array'
+    union all
+    select
+        {{ cdp.record_columns() }},
+        file,
+        case when {{ cdp.json_kind('item') }} = 'object' then {{ cdp.json_merge('common', 'item') }} else item end as body
+    from unfolded
+),
+
+-- A record that is valid JSON but no object has no fields; it is refused for that, not for the fields it lacks.
+objects as (
+    select
+        {{ cdp.record_columns() }},
+        file,
+        case when ltrim(body) like '{' || '%' then body end as body
+    from items
+),
+
+fields as (
+    {{ cdp.with_json_fields('objects', 'body', cdp.segment_fields()) }}
+),
+
+timed as (
+    select
+        *,
+        -- Equal records without a messageId are told apart by their place among their equals in the file.
+        row_number() over (
+            partition by batch_seq, file, message_id, case when trim(message_id) <> '' then null else body end
+            order by record_no, item_no
+        ) as ordinal,
+        coalesce(given_time, original_time) as occurred_text,
+        {{ cdp.to_utc('coalesce(given_time, original_time)', timezone) }} as claimed_at,
+        {{ cdp.to_utc('sent_time', timezone) }} as sent_at,
+        {{ cdp.to_utc('received_time', timezone) }} as received_at
+    from fields
+)
+
+select
+    {{ cdp.record_columns() }},
+    case
+        when trim(message_id) <> '' then message_id
+        when body is not null then {{ cdp.keyless_message_id(source_name, stream_name, 'body', 'ordinal') }}
+    end as message_id,
+    cast(null as {{ dbt.type_string() }}) as record_key,
+    cast(null as {{ dbt.type_string() }}) as record_hash,
+    type,
+    case when type = 'track' then event when type in ('page', 'screen') then coalesce(name, category) end as event_name,
+    occurred_text,
+    -- A device's clock may be wrong: what it calls `sent` was really the moment of receipt, less the way.
+    case
+        when claimed_at is null then coalesce(received_at, landed_at)
+        when received_at is not null and sent_at is not null then claimed_at + (received_at - sent_at)
+        else claimed_at
+    end as occurred_at,
+    claimed_at is null and occurred_text is not null as occurred_is_impossible,
+    coalesce(received_at, landed_at) as received_at,
+    {{ cdp.identifiers(
+        {
+            'user_id': 'user_id',
+            'email': ['traits_email', "case when context_email is distinct from traits_email then context_email end"],
+            'phone': ['traits_phone', "case when context_phone is distinct from traits_phone then context_phone end"],
+            'android_id': "case when " ~ device ~ " = 'android' then device_id end",
+            'ios_id': "case when " ~ device ~ " = 'ios' then device_id end",
+            'android_idfa': "case when " ~ device ~ " = 'android' and may_track = 'true' then advertising_id end",
+            'ios_idfa': "case when " ~ device ~ " = 'ios' and may_track = 'true' then advertising_id end",
+            'anonymous_id': 'anonymous_id',
+        },
+        more=[cdp.external_identifiers('external_ids', var('identity')['identifiers'].keys() | list)],
+    ) }} as identifiers,
+    case when type = 'identify' then traits end as traits,
+    case
+        when type = 'group' then {{ cdp.json_merge(cdp.object({'group_id': 'group_id'}), 'traits') }}
+        else properties
+    end as properties,
+    context,
+    {{ cdp.preferences_as_consents('preferences', regulation) }} as consent,
+    case when type = 'alias' then previous_id end as previous_id,
+    case
+        when body is null then null
+        when coalesce(type, '') = '' then 'type'
+        when type = 'track' and coalesce(trim(event), '') = '' then 'event'
+        when type = 'alias' and coalesce(trim(previous_id), '') = '' then 'previousId'
+        when type = 'group' and coalesce(trim(group_id), '') = '' then 'groupId'
+    end as missing_field,
+    case
+        when sent_at is null and sent_time is not null then 'sentAt'
+        when received_at is null and received_time is not null then 'receivedAt'
+    end as unusable_field
+from timed
+{%- endmacro %}

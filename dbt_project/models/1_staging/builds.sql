@@ -1,0 +1,17 @@
+-- Each build of the warehouse: what moment it speaks for and how far it read. One row per build, never rebuilt.
+{{ config(materialized='incremental', incremental_strategy='append', full_refresh=false) }}
+
+{% set started_at = run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f') %}
+{% set as_of = env_var('CDP_AS_OF', '') if execute else '' %}
+{% set fingerprint = rules_fingerprint() if execute else '' %}
+{% if execute %}
+    {% do refuse_unsafe_build(as_of or started_at, fingerprint) %}
+{% endif %}
+
+select
+    cast('{{ (env_var("CDP_BUILD_ID", "") if execute else "") or invocation_id }}' as {{ dbt.type_string() }}) as build_id,
+    {{ timestamp_literal(as_of or started_at) }} as as_of,
+    cast((select coalesce(max(batch_seq), 0) from {{ source('cdp', 'batches') }}) as {{ dbt.type_bigint() }}) as through_batch_seq,
+    {{ timestamp_literal(started_at) }} as started_at,
+    cast('{{ fingerprint }}' as {{ dbt.type_string() }}) as rules_fingerprint,
+    cast({{ flags.FULL_REFRESH }} as boolean) as full_refresh

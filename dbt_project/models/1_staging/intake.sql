@@ -1,0 +1,22 @@
+-- The fate of everything that landed. One row per landed record. It is written last, once messages and quarantine hold
+-- their share, so a build that dies in between takes the same batches in again.
+-- depends_on: {{ ref('messages') }}
+-- depends_on: {{ ref('quarantine') }}
+{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='batch_id') }}
+
+select
+    batch_id,
+    record_no,
+    source,
+    stream,
+    -- An envelope counts as accepted when any message in it was.
+    case
+        when max(case when fate = 'accepted' then 1 else 0 end) = 1 then 'accepted'
+        when max(case when fate = 'quarantined' then 1 else 0 end) = 1 then 'quarantined'
+        else 'duplicate'
+    end as fate,
+    batch_seq,
+    max(record_key) as record_key,
+    max(record_hash) as record_hash
+from {{ ref('arrivals') }}
+group by batch_id, record_no, source, stream, batch_seq

@@ -1,0 +1,46 @@
+-- What was refused and why: whole records, and single fields of messages that stay. One row per refusal.
+{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='batch_id') }}
+
+with records_kept as (
+    select distinct
+        batch_id,
+        record_no
+    from {{ ref('arrivals') }}
+    where fate = 'accepted'
+)
+
+select
+    arrivals.batch_id,
+    arrivals.record_no,
+    arrivals.message_id,
+    arrivals.source,
+    arrivals.stream,
+    -- A refused message inside an envelope whose other messages stay is a refused part of its record.
+    case when records_kept.batch_id is null then 'record' else 'field' end as scope,
+    arrivals.reason,
+    case
+        when records_kept.batch_id is null then arrivals.field
+        else 'batch[' || cast(arrivals.item_no as {{ dbt.type_string() }}) || ']' || coalesce('.' || arrivals.field, '')
+    end as field,
+    arrivals.payload,
+    arrivals.detail,
+    arrivals.batch_seq
+from {{ ref('arrivals') }} as arrivals
+left join records_kept
+    on records_kept.batch_id = arrivals.batch_id and records_kept.record_no = arrivals.record_no
+where arrivals.fate = 'quarantined'
+union all
+select
+    batch_id,
+    record_no,
+    message_id,
+    source,
+    stream,
+    'field' as scope,
+    'impossible_timestamp' as reason,
+    unusable_field as field,
+    payload,
+    cast(null as {{ dbt.type_string() }}) as detail,
+    batch_seq
+from {{ ref('arrivals') }}
+where fate = 'accepted' and unusable_field is not null

@@ -1,0 +1,36 @@
+-- What people did with our e-mails: delivered, opened, clicked, unsubscribed. One row per landed record.
+with records as (
+    {{ landed(source('email', 'engagement'), ['event_id', 'email', 'event', 'campaign', 'occurred_at']) }}
+)
+
+select
+    {{ record_columns() }},
+    {{ keyed_message_id('email', 'engagement', key=['event_id'], cursor="''") }} as message_id,
+    cast(null as {{ dbt.type_string() }}) as record_key,
+    cast(null as {{ dbt.type_string() }}) as record_hash,
+    'track' as type,
+    case event
+        when 'delivered' then 'Email Delivered'
+        when 'opened' then 'Email Opened'
+        when 'clicked' then 'Email Link Clicked'
+        when 'unsubscribed' then 'Unsubscribed'
+        else event
+    end as event_name,
+    occurred_at as occurred_text,
+    {{ to_utc('occurred_at') }} as occurred_at,
+    {{ to_utc('occurred_at') }} is null and occurred_at is not null as occurred_is_impossible,
+    landed_at as received_at,
+    {{ identifiers({'email': 'email'}) }} as identifiers,
+    cast(null as {{ dbt.type_string() }}) as traits,
+    {{ object({'campaign': 'campaign'}) }} as properties,
+    cast(null as {{ dbt.type_string() }}) as context,
+    -- Unsubscribing withdraws the consent; opening an e-mail gives none.
+    {{ consent('false', "event = 'unsubscribed'", 'email_marketing') }} as consent,
+    cast(null as {{ dbt.type_string() }}) as previous_id,
+    case
+        when event_id is null then 'event_id'
+        when event is null then 'event'
+        when occurred_at is null then 'occurred_at'
+    end as missing_field,
+    cast(null as {{ dbt.type_string() }}) as unusable_field
+from records

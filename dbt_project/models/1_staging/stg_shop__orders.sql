@@ -1,0 +1,37 @@
+-- An order of the shop is a `track` named Order Completed. One row per landed version of an order.
+with records as (
+    {{ landed(source('shop', 'orders'), [
+        'order_id', 'customer_id', 'email', 'phone', 'anonymous_id', 'destination', 'amount', 'currency', 'status',
+        'ordered_at', 'updated_at',
+    ]) }}
+)
+
+select
+    {{ record_columns() }},
+    {{ keyed_message_id('shop', 'orders', key=['order_id'], cursor='updated_at') }} as message_id,
+    cast(null as {{ dbt.type_string() }}) as record_key,
+    cast(null as {{ dbt.type_string() }}) as record_hash,
+    'track' as type,
+    'Order Completed' as event_name,
+    ordered_at as occurred_text,
+    {{ to_utc('ordered_at') }} as occurred_at,
+    {{ to_utc('ordered_at') }} is null and ordered_at is not null as occurred_is_impossible,
+    landed_at as received_at,
+    {{ identifiers({
+        'user_id': 'customer_id', 'email': 'email', 'phone': 'phone', 'anonymous_id': 'anonymous_id',
+    }) }} as identifiers,
+    cast(null as {{ dbt.type_string() }}) as traits,
+    {{ object(
+        {'order_id': 'order_id', 'destination': 'destination', 'currency': 'currency', 'status': 'status'},
+        numbers={'total': 'amount'},
+    ) }} as properties,
+    cast(null as {{ dbt.type_string() }}) as context,
+    cast(null as {{ dbt.type_string() }}) as consent,
+    cast(null as {{ dbt.type_string() }}) as previous_id,
+    case
+        when order_id is null then 'order_id'
+        when ordered_at is null then 'ordered_at'
+        when amount is null then 'amount'
+    end as missing_field,
+    cast(null as {{ dbt.type_string() }}) as unusable_field
+from records

@@ -1,0 +1,23 @@
+-- Each entry into and exit from an audience that a build saw. One row per change; append-only, never rebuilt.
+-- The audiences write here themselves, through the hook on their folder; this model only closes the stays of audiences
+-- that no longer exist.
+{{ config(materialized='incremental', incremental_strategy='append', full_refresh=false, post_hook=[]) }}
+
+{% if is_incremental() %}
+select
+    stays.audience,
+    stays.profile_id,
+    'exited' as change,
+    {{ as_of() }} as {{ adapter.quote('at') }},
+    (select build_id from {{ ref('current_build') }}) as build_id
+from ({{ open_stays(this) }}) as stays
+where stays.audience not in ({{ string_literals(audience_names()) }})
+{% else %}
+select
+    cast(null as {{ dbt.type_string() }}) as audience,
+    cast(null as {{ dbt.type_string() }}) as profile_id,
+    cast(null as {{ dbt.type_string() }}) as change,
+    {{ as_of() }} as {{ adapter.quote('at') }},
+    (select build_id from {{ ref('current_build') }}) as build_id
+where 1 = 0
+{% endif %}

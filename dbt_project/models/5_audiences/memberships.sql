@@ -1,0 +1,23 @@
+-- Stays in audiences, with entry and exit. One row per stay; exited_at is null for a member of today.
+{{ config(materialized='view') }}
+
+with ordered as (
+    select
+        audience,
+        profile_id,
+        change,
+        {{ adapter.quote('at') }} as changed_at,
+        lead({{ adapter.quote('at') }}) over (
+            partition by audience, profile_id
+            order by {{ adapter.quote('at') }}, case when change = 'entered' then 1 else 0 end
+        ) as next_at
+    from {{ ref('changes') }}
+)
+
+select
+    audience,
+    profile_id,
+    changed_at as entered_at,
+    next_at as exited_at
+from ordered
+where change = 'entered'

@@ -1,0 +1,4 @@
+-- The oldest profile survives a merge. A row here is a merge into a younger one.
+select absorptions.node
+from {{ ref('absorptions') }} as absorptions
+where absorptions.root >= absorptions.node
