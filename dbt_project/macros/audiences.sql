@@ -25,8 +25,8 @@
 
 {# Post-hook of the folder: what changed against the log, stamped with the build's as_of. Running it again adds nothing. #}
 {% macro record_audience_changes() -%}
-{%- set changes = ref('changes') -%}
 {%- if model.name not in ('changes', 'memberships') -%}
+{%- set changes = ref('changes') -%}
 insert into {{ changes }} (audience, profile_id, change, {{ adapter.quote('at') }}, build_id)
 select
     '{{ model.name }}' as audience,

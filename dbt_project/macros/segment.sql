@@ -57,7 +57,7 @@ items as (
         file,
         body
     from marked
-    where envelope is null or {{ cdp.json_kind('envelope') }} <> 'array'
+    where envelope is null or {{ cdp.json_kind('envelope') }} <> 'array' or envelope = '[]'
     union all
     select
         {{ cdp.record_columns() }},

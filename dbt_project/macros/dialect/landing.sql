@@ -36,5 +36,4 @@
         {% endset %}
         {% do run_query('create or replace view ' ~ node.schema ~ '.' ~ node.identifier ~ ' as ' ~ read) %}
     {% endfor %}
-    {% do adapter.commit() if adapter.connections.get_if_exists() and adapter.connections.get_if_exists().transaction_open %}
 {% endmacro %}

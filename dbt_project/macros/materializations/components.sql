@@ -20,13 +20,13 @@
     {%- set state.edges = cdp.scratch_table(name ~ '_edges_0',
         'select distinct instance, least(a, b) as a, greatest(a, b) as b from ' ~ edges ~ ' where a <> b') -%}
     {%- set state.open = cdp.scalar('select count(*) from ' ~ state.edges) -%}
-    {%- for _ in range(1000000) if state.open > 0 -%}
+    {%- for _ in range(100000) if state.open > 0 -%}
         {%- set state.round = state.round + 1 -%}
         {%- set pointers = cdp.scratch_table(name ~ '_pointers_' ~ state.round ~ '_0',
             'select instance, b as node, min(a) as root from ' ~ state.edges ~ ' group by instance, b') -%}
         {%- set state.pointers = pointers -%}
         {%- set state.moving = 1 -%}
-        {%- for jump in range(1, 1000000) if state.moving > 0 -%}
+        {%- for jump in range(1, 100000) if state.moving > 0 -%}
             {%- set jumped = cdp.scratch_table(name ~ '_pointers_' ~ state.round ~ '_' ~ jump,
                 'select here.instance, here.node, coalesce(there.root, here.root) as root, '
                 ~ 'case when there.root is null then 0 else 1 end as moved from ' ~ state.pointers ~ ' as here left join '

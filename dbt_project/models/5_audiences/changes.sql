@@ -1,7 +1,7 @@
 -- Each entry into and exit from an audience that a build saw. One row per change; append-only, never rebuilt.
 -- The audiences write here themselves, through the hook on their folder; this model only closes the stays of audiences
 -- that no longer exist.
-{{ config(materialized='incremental', incremental_strategy='append', full_refresh=false, post_hook=[]) }}
+{{ config(materialized='incremental', incremental_strategy='append', full_refresh=false) }}
 
 {% if is_incremental() %}
 select

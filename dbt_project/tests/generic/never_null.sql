@@ -1,0 +1,6 @@
+{# Fails for each row that lacks one of the columns: one pass for all of them. #}
+{% test never_null(model, columns) %}
+select *
+from {{ model }}
+where {% for column in columns %}{{ adapter.quote(column) }} is null{{ ' or ' if not loop.last }}{% endfor %}
+{% endtest %}
