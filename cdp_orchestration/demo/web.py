@@ -346,13 +346,13 @@ class _Site:
         if channel.platform == "web":
             return {"library": {"name": "saltmarsh.js", "version": "4.2.0"}}
         device: Message = {"id": channel.device_id, "type": channel.platform}
-        if channel.device_id != KIOSK:
-            self._notes.saw(f"{channel.platform}_id", channel.device_id or "", person, day)
+        self._notes.saw(f"{channel.platform}_id", channel.device_id or "", person, day)
+        if channel.advertising_id:
             device |= {"advertisingId": channel.advertising_id, "adTrackingEnabled": channel.may_track}
             if channel.may_track and channel.advertising_id in JUNK:
                 self._notes.made("junk_identifiers", day)
             elif channel.may_track:
-                self._notes.saw(f"{channel.platform}_idfa", channel.advertising_id or "", person, day)
+                self._notes.saw(f"{channel.platform}_idfa", channel.advertising_id, person, day)
         context: Message = {"library": {"name": "saltmarsh-app", "version": "2.8.1"}, "device": device}
         if visit.knows_user and rng.random() < 0.02:
             known = {"id": person.user_id, "type": "user_id", "collection": "users", "encoding": "none"}

@@ -1,0 +1,154 @@
+"""One dbt build as a Dagster step: under the warehouse lock, with the clock of the run, full when the rules changed."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
+
+from cdp_orchestration import rules, runs
+from cdp_orchestration.components.samples import with_samples
+from cdp_orchestration.components.words import in_dagsters_words
+from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.home import Home, current_home
+from cdp_orchestration.landing import Landing
+from cdp_orchestration.progress import say
+from cdp_orchestration.warehouse import Warehouse
+
+
+class BuildConfig(dg.Config):
+    """Per-run switches of a build."""
+
+    as_of: str | None = None
+    """The moment the build speaks for (ISO 8601, UTC); the clock when left out."""
+    full_refresh: bool = False
+    """Rebuild everything from landing."""
+
+
+def build(
+    context: dg.AssetExecutionContext, config: BuildConfig, dbt: DbtCliResource, project: DbtProject, manifest: dict[str, Any]
+) -> Iterator[Any]:
+    """Run dbt for the selected models and yield their results with row counts and samples."""
+    home = current_home()
+    runs.sign(context.instance, context.run_id)
+    with in_dagsters_words("build"):
+        as_of = parsed_as_of(config.as_of)
+        prepare(home, manifest)
+        fingerprint = rules.fingerprint(manifest)
+        with Warehouse(home, say).writing():
+            pass  # wait here, aloud, rather than in silence below
+        full = config.full_refresh
+        before = rules.fingerprint_of_last_build(home)
+        if before is not None and before != fingerprint and not full:
+            say("Identity rules, catalogue or staging mappings changed since the last build: rebuilding everything.")
+            full = True
+        if full and context.is_subset and context.op_execution_context.selected_asset_keys != _all_keys(context):
+            raise StopAndTell(
+                "A full refresh rebuilds every model, but only some are selected: select all models of the warehouse "
+                "(or run `cdp run --full-refresh`)."
+            )
+        environment = {
+            "CDP_BUILD_ID": context.run_id,
+            "CDP_AS_OF": as_of,
+            "CDP_RULES_FINGERPRINT": fingerprint,
+            "CDP_HOME": str(home.root),
+        }
+        arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if full else [])]
+        held, invocation, failure = [], None, None
+        with Warehouse(home, say).writing(), _environment(environment):
+            try:
+                invocation = dbt.cli(arguments, context=context)
+                for event in _told(invocation.stream(), context):
+                    held.append(event)
+            except Exception as error:  # what dbt did finish is still reported, below
+                failure = error
+        _tidy(invocation)
+    # Models are reported when dbt has let go of the file: their counts and samples are read from it.
+    yield from with_samples(context, held, home)
+    if failure is not None:
+        told = failures(invocation) or [str(failure)]
+        for text in told:
+            say(f"build: {text}")
+        raise dg.Failure(description="\n".join(told), allow_retries=False) from failure
+
+
+def parsed_as_of(text: str | None) -> str:
+    """ISO text, UTC without zone, microseconds. Raises StopAndTell where the text is no time."""
+    if not text:
+        return datetime.now(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise StopAndTell(f"as_of {text!r} is not an ISO 8601 time; write for example 2026-11-01T00:00:00.") from None
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(UTC).replace(tzinfo=None)
+    return moment.isoformat(sep=" ", timespec="microseconds")
+
+
+def prepare(home: Home, manifest: dict[str, Any]) -> None:
+    """Folders and empty files that dbt's sources read, so that a source without data is empty and not an error."""
+    landing = Landing(home.landing)
+    landing.recover()
+    for source in manifest["sources"].values():
+        if source["source_name"] != "cdp":
+            landing.prepare(source["source_name"], source["name"])
+    Ledger(home.deliveries).prepare()
+
+
+def failures(invocation: DbtCliInvocation | None) -> list[str]:
+    """What dbt says went wrong: one text per failed model or test, naming its file."""
+    results = None
+    if invocation is not None:
+        with suppress(Exception):
+            results = invocation.get_artifact("run_results.json")
+    told = []
+    for result in (results or {}).get("results", []):
+        if result["status"] in ("error", "fail"):
+            told.append(f"{result['unique_id'].split('.', 2)[-1]}: {(result['message'] or '').strip()}")
+    return told
+
+
+def _told(events: Iterator[Any], context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """Say when a layer is done."""
+    layer, count, since = None, 0, time.monotonic()
+    for event in events:
+        if isinstance(event, dg.Output | dg.AssetMaterialization):
+            key = context.asset_key_for_output(event.output_name) if isinstance(event, dg.Output) else event.asset_key
+            if key.path[0] != layer:
+                if layer is not None:
+                    say(f"built {layer}: {count} models, {time.monotonic() - since:.1f} s")
+                layer, count, since = key.path[0], 0, time.monotonic()
+            count += 1
+        yield event
+    if layer is not None:
+        say(f"built {layer}: {count} models, {time.monotonic() - since:.1f} s")
+
+
+def _all_keys(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
+    return set(context.assets_def.keys_by_output_name.values())
+
+
+def _tidy(invocation: DbtCliInvocation | None) -> None:
+    """Each invocation has a target folder of its own; only what a person may want to read is kept."""
+    if invocation is not None:
+        for name in ("partial_parse.msgpack", "manifest.json", "graph.gpickle", "graph_summary.json"):
+            (invocation.target_path / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

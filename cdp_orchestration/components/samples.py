@@ -1,0 +1,51 @@
+"""What an operator sees on a materialisation: how many rows a model has, and the first few of them."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import dagster as dg
+import duckdb
+
+from cdp_orchestration.home import Home
+from cdp_orchestration.warehouse import NothingBuilt, Warehouse
+
+SAMPLE_ROWS = 5
+MAX_TEXT = 60
+
+
+def with_samples(context: dg.AssetExecutionContext, events: Iterable[Any], home: Home) -> Iterator[Any]:
+    """The events, with row count and sample added to each model's materialisation."""
+    try:
+        with Warehouse(home).reading() as connection:
+            for event in events:
+                if isinstance(event, dg.Output):
+                    key = context.asset_key_for_output(event.output_name)
+                    metadata = {**event.metadata, **_look(connection, key.path)}
+                    yield dg.Output(event.value, output_name=event.output_name, metadata=metadata)
+                else:
+                    yield event
+    except NothingBuilt:
+        yield from events
+
+
+def _look(connection: duckdb.DuckDBPyConnection, path: list[str]) -> dict[str, Any]:
+    relation = ".".join(f'"{part}"' for part in path)
+    try:
+        counted = connection.execute(f"select count(*) from {relation}").fetchone()
+        cursor = connection.execute(f"select * from {relation} limit {SAMPLE_ROWS}")
+    except duckdb.Error:  # a view whose input went away: the build has told already
+        return {}
+    names = [column[0] for column in cursor.description or []]
+    return {
+        "dagster/row_count": counted[0] if counted else 0,
+        "sample": dg.MetadataValue.md(markdown_table(names, cursor.fetchall())),
+    }
+
+
+def markdown_table(names: list[str], rows: list[tuple[Any, ...]]) -> str:
+    """Rows as a Markdown table, long texts cut."""
+    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
+    for row in rows:
+        cells = ("" if value is None else str(value).replace("|", "\\|").replace("\n", " ") for value in row)
+        lines.append("| " + " | ".join(cell if len(cell) <= MAX_TEXT else cell[:MAX_TEXT] + "…" for cell in cells) + " |")
+    return "\n".join(lines)

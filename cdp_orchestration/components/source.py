@@ -1,0 +1,87 @@
+"""A connected source as Dagster assets: one per stream, and a schedule where its data enters."""
+
+import fcntl
+from typing import Self
+
+import dagster as dg
+import pydantic
+
+from cdp_orchestration import runs
+from cdp_orchestration.components.words import RETRY, in_dagsters_words
+from cdp_orchestration.components.yaml_attributes import Attributes
+from cdp_orchestration.connections import Connection, connection, shown
+from cdp_orchestration.home import Home, current_home
+from cdp_orchestration.landing import Batch, Landing
+from cdp_orchestration.progress import say
+
+GROUP = "sources"
+SAMPLE_ROWS = 5
+
+
+class Source(dg.Component):
+    """A source of records: `kind` and the fields of that kind, `streams`, and a cron `schedule`."""
+
+    def __init__(self, source: Connection) -> None:
+        self.source = source
+
+    @classmethod
+    def get_model_cls(cls) -> type[pydantic.BaseModel]:
+        return Attributes
+
+    @classmethod
+    def load(cls, attributes: pydantic.BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        written = attributes.as_written() if isinstance(attributes, Attributes) else {}
+        return cls(connection("sources", context.path.name, written, shown(context.path / "defs.yaml")))
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        return dg.Definitions(assets=[stream_asset(self.source, stream) for stream in self.source.streams])
+
+
+def stream_asset(source: Connection, stream: str) -> dg.AssetsDefinition:
+    """The asset [source, stream]: materialising it lands what is new."""
+
+    @dg.asset(
+        key=[source.name, stream],
+        group_name=GROUP,
+        kinds={source.kind},
+        description=f"Records of {source.name}.{stream} as they came, landed as Parquet. Connected in {source.where}.",
+        retry_policy=RETRY,
+        op_tags={"cdp/layer": "landing"},
+    )
+    def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        runs.sign(context.instance, context.run_id)
+        with in_dagsters_words(f"{source.name}.{stream}"):
+            batches = land_stream(source, stream, current_home())
+        records = sum(batch.records for batch in batches)
+        unreadable = sum(batch.errors for batch in batches)
+        say(f"{source.name}.{stream}: landed {records:,} records" + (f", {unreadable:,} unreadable" if unreadable else ""))
+        return dg.MaterializeResult(
+            metadata={
+                "dagster/row_count": records,
+                "unreadable": unreadable,
+                "batches": [batch.batch_seq for batch in batches],
+                "sample": dg.MetadataValue.md(_sample(batches)),
+            }
+        )
+
+    return land
+
+
+def land_stream(source: Connection, stream: str, home: Home) -> list[Batch]:
+    """Pull what is new in one stream and publish it. One pull per stream at a time; a second one waits."""
+    landing = Landing(home.landing)
+    landing.prepare(source.name, stream)
+    with open(home.landing / source.name / stream / ".pull.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        connector = source.source(home)
+        pages = connector.pull(stream, landing.state(source.name, stream), landing.files(source.name, stream))
+        return landing.land(source.name, stream, pages)
+
+
+def _sample(batches: list[Batch]) -> str:
+    import pyarrow.parquet as pq
+
+    if not batches:
+        return "nothing new"
+    rows = next(pq.ParquetFile(batches[-1].path).iter_batches(SAMPLE_ROWS, columns=["_payload", "_error"])).to_pylist()
+    return "\n".join(f"    {(row['_payload'] or row['_error'] or '')[:300]}" for row in rows)

@@ -1,0 +1,119 @@
+"""A sync as a Dagster asset: what its destination holds. Syncs are found in dbt's manifest (config.meta.sync)."""
+
+from typing import Any
+
+import dagster as dg
+
+from cdp_orchestration import runs
+from cdp_orchestration.components.samples import markdown_table
+from cdp_orchestration.components.words import RETRY, in_dagsters_words
+from cdp_orchestration.connections import connections
+from cdp_orchestration.delivery.deliver import Summary, deliver
+from cdp_orchestration.delivery.plan import Sync, parse_sync
+from cdp_orchestration.errors import CdpError, StopAndTell
+from cdp_orchestration.home import current_home
+from cdp_orchestration.progress import say
+from cdp_orchestration.project import models
+from cdp_orchestration.warehouse import Warehouse
+
+GROUP = "destinations"
+FOLDER = "6_activation"
+
+
+def declared(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The models of 6_activation that say they are a sync, by name; their twins hold the declaration."""
+    nodes = models(manifest, FOLDER)
+    return [nodes[name] for name in sorted(nodes) if name != "deliveries"]
+
+
+def parsed(node: dict[str, Any]) -> Sync:
+    """The sync that a model declares. Raises StopAndTell naming the file, field and remedy."""
+    where = str(node.get("patch_path") or node["original_file_path"]).removeprefix("cdp://")
+    meta = (node["config"].get("meta") or {}).get("sync")
+    if meta is None:
+        raise StopAndTell(
+            f"{where}: model '{node['name']}' lies in {FOLDER} but declares no sync: add config.meta.sync with its "
+            "destination and its consent, or move the model to another folder."
+        )
+    sync = parse_sync(node["name"], f"{node['schema']}.{node['alias']}", meta, where)
+    known = connections("destinations")
+    if sync.destination not in known:
+        raise StopAndTell(
+            f"{where}: field 'destination' names '{sync.destination}', but there is no "
+            f"cdp_orchestration/defs/destinations/{sync.destination}/defs.yaml (known: {', '.join(known) or 'none'})."
+        )
+    return sync
+
+
+def sync_asset(node: dict[str, Any], upstream_checks: list[dg.AssetCheckKey]) -> dg.AssetsDefinition:
+    """The asset [destination, sync]: materialising it delivers. A sync with a faulty declaration says so when it runs."""
+    destination = ((node["config"].get("meta") or {}).get("sync") or {}).get("destination") or "undeclared"
+
+    @dg.asset(
+        key=[str(destination), node["name"]],
+        deps=[dg.AssetKey([node["schema"], node["alias"]])],
+        group_name=GROUP,
+        kinds={"sync"},
+        description=f"{node['description']} Delivered to {destination}; declared in {node.get('patch_path')}.",
+        retry_policy=RETRY,
+        automation_condition=dg.AutomationCondition.eager()
+        & dg.AutomationCondition.all_deps_blocking_checks_passed(),
+        op_tags={"cdp/layer": "delivery"},
+    )
+    def push(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        runs.sign(context.instance, context.run_id)
+        with in_dagsters_words(node["name"]):
+            sync = parsed(node)
+            refuse_after_failed_checks(context.instance, sync, upstream_checks)
+            return _result(sync, _delivered(sync, context.run_id))
+
+    return push
+
+
+def _delivered(sync: Sync, run_id: str) -> Summary | None:
+    home = current_home()
+    connected = connections("destinations")[sync.destination]
+    if connected.is_waiting:
+        say(f"{sync.name}: waits, as {sync.destination} is not connected (set {connected.waits_for}; {connected.where})")
+        return None
+    destination = connected.destination(home)
+    try:
+        return deliver(sync, destination, Warehouse(home, say), home, run_id, say)
+    finally:
+        destination.close()
+
+
+def _result(sync: Sync, summary: Summary | None) -> dg.MaterializeResult:
+    if summary is None:
+        return dg.MaterializeResult(metadata={"status": f"waiting: {sync.destination} is not connected"})
+    metadata: dict[str, Any] = {
+        "dagster/row_count": summary.held,
+        "sent": dg.MetadataValue.md(
+            markdown_table(["operation", "planned", "accepted", "refused", "failed", "not attempted"], summary.rows())
+        ),
+        "withheld": summary.withheld,
+        "problems": dg.MetadataValue.md("\n".join(f"- {problem}" for problem in summary.problems) or "none"),
+    }
+    if summary.stopped:
+        raise CdpError(f"{sync.name}: {summary.stopped}")
+    return dg.MaterializeResult(metadata=metadata)
+
+
+def refuse_after_failed_checks(
+    instance: dg.DagsterInstance, sync: Sync, upstream_checks: list[dg.AssetCheckKey]
+) -> None:
+    """Promise 4: a failed blocking check of anything upstream holds the push, also when a person or another run asks.
+
+    Raises StopAndTell naming the checks.
+    """
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(upstream_checks)
+    failed = []
+    for key, record in latest.items():
+        evaluation = record.event.asset_check_evaluation if record.event and record.event.dagster_event else None
+        if evaluation and not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR:
+            failed.append(f"{key.name} on {key.asset_key.to_user_string()}")
+    if failed:
+        raise StopAndTell(
+            f"{sync.name} is held: the last check failed ({'; '.join(sorted(failed)[:5])}). "
+            "Mend the data or the model and build again; nothing was sent."
+        )

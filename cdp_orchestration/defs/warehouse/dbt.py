@@ -1,0 +1,58 @@
+"""The dbt project as assets: one per model, one group per layer; its tests are their checks."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+
+from cdp_orchestration.components.build import BuildConfig, build
+from cdp_orchestration.components.sync import declared, sync_asset
+from cdp_orchestration.project import DBT_EXECUTABLE, dbt_project
+
+PROJECT = dbt_project()
+MANIFEST: dict[str, Any] = json.loads(PROJECT.manifest_path.read_text())
+
+
+class Layers(DagsterDbtTranslator):
+    """Keys are [layer, model], groups are layers."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        return dbt_resource_props.get("schema")
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        return dbt_resource_props.get("description") or ""
+
+
+@dbt_assets(
+    manifest=MANIFEST,
+    project=PROJECT,
+    dagster_dbt_translator=Layers(),
+    name="warehouse",
+    pool="warehouse",
+)
+def warehouse(context: dg.AssetExecutionContext, config: BuildConfig, dbt: DbtCliResource) -> Iterator[Any]:
+    yield from build(context, config, dbt, PROJECT, MANIFEST)
+
+
+def _checks_upstream_of(node: dict[str, Any]) -> list[dg.AssetCheckKey]:
+    """Checks of the model and of all models that it is made of."""
+    above: set[str] = set()
+    waiting = [node["unique_id"]]
+    while waiting:
+        unique_id = waiting.pop()
+        if unique_id not in above and unique_id in MANIFEST["nodes"]:
+            above.add(unique_id)
+            waiting += MANIFEST["nodes"][unique_id]["depends_on"]["nodes"]
+    keys = {dg.AssetKey([MANIFEST["nodes"][i]["schema"], MANIFEST["nodes"][i]["alias"]]) for i in above}
+    return [spec.key for spec in warehouse.check_specs if spec.asset_key in keys and spec.blocking]
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    syncs = [sync_asset(node, _checks_upstream_of(node)) for node in declared(MANIFEST)]
+    return dg.Definitions(
+        assets=[warehouse, *syncs],
+        resources={"dbt": DbtCliResource(project_dir=PROJECT, dbt_executable=DBT_EXECUTABLE)},
+    )

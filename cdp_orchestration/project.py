@@ -1,0 +1,68 @@
+"""The dbt project as Dagster sees it, with a manifest that is never older than the models."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dagster_dbt import DbtProject
+
+from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
+
+DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
+
+
+def dbt_project(home: Home | None = None) -> DbtProject:
+    """The project with its parse cache in the home; parses first where the manifest is missing or stale.
+
+    Raises StopAndTell with dbt's own words when the project does not parse (two models of one name, bad YAML, …).
+    """
+    home = home or current_home()
+    home.dbt_target.mkdir(parents=True, exist_ok=True)
+    project = DbtProject(
+        project_dir=PROJECT_ROOT, profiles_dir=PROJECT_ROOT / "profiles", target_path=home.dbt_target
+    )
+    if _is_stale(project.manifest_path):
+        _parse(project, home)
+    return project
+
+
+def _parse(project: DbtProject, home: Home) -> None:
+    import subprocess
+
+    os.environ["PATH"] = f"{Path(DBT_EXECUTABLE).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = subprocess.run(
+        [DBT_EXECUTABLE, "--no-use-colors", "--quiet", "parse", "--profiles-dir", str(PROJECT_ROOT / "profiles"),
+         "--project-dir", str(PROJECT_ROOT), "--target-path", str(home.dbt_target), "--log-path", str(home.dbt_target)],
+        capture_output=True, text=True, cwd=PROJECT_ROOT, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        project.manifest_path.unlink(missing_ok=True)
+        raise StopAndTell(f"The dbt project does not parse. dbt says:\n{(done.stdout or done.stderr).strip()}")
+
+
+def _is_stale(manifest: Path) -> bool:
+    if not manifest.exists():
+        return True
+    built = manifest.stat().st_mtime
+    return any(file.stat().st_mtime > built for file in _inputs())
+
+
+def _inputs() -> Iterator[Path]:
+    yield PROJECT_ROOT / "dbt_project.yml"
+    yield PROJECT_ROOT / "profiles" / "profiles.yml"
+    yield PROJECT_ROOT / "dbt_project"
+    for path in (PROJECT_ROOT / "dbt_project").rglob("*"):
+        if path.is_dir() or path.suffix in (".sql", ".yml", ".csv"):
+            yield path
+
+
+def models(manifest: dict[str, Any], folder: str) -> dict[str, dict[str, Any]]:
+    """Models of one layer's folder (`5_audiences`, say) by name."""
+    return {
+        node["name"]: node
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and folder in node["fqn"]
+    }
