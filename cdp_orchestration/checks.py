@@ -1,0 +1,52 @@
+"""`cdp check`: is everything that is declared in its place? One text per problem, naming the file and the remedy."""
+
+import json
+
+from cdp_orchestration.components.sync import declared, parsed
+from cdp_orchestration.connections import connections
+from cdp_orchestration.errors import CdpError
+from cdp_orchestration.home import current_home
+from cdp_orchestration.pipeline import load_definitions
+from cdp_orchestration.project import dbt_project
+
+
+def check_definitions() -> list[str]:
+    """Load all definitions and hold them against each other."""
+    try:
+        load_definitions()
+        manifest = json.loads(dbt_project(current_home()).manifest_path.read_text())
+        sources, _ = connections("sources"), connections("destinations")
+    except CdpError as error:
+        return [str(error)]
+    problems = []
+    for node in declared(manifest):
+        try:
+            parsed(node)
+        except CdpError as error:
+            problems.append(str(error))
+    streams = {(name, stream) for name, source in sources.items() for stream in source.streams}
+    meant = {
+        (source["source_name"], source["name"]) for source in manifest["sources"].values() if source["source_name"] != "cdp"
+    }
+    staging = "dbt_project/models/1_staging"
+    for name, stream in sorted(streams - meant):
+        problems.append(
+            f"cdp_orchestration/defs/sources/{name}/defs.yaml: stream '{stream}' lands, but nothing says what it means: "
+            f"add {staging}/stg_{name}__{stream}.sql and its .yml (which declares the dbt source)."
+        )
+    for name, stream in sorted(meant - streams):
+        problems.append(
+            f"{staging}/stg_{name}__{stream}.yml: reads a stream that no source lands: add it to "
+            f"cdp_orchestration/defs/sources/{name}/defs.yaml, or remove the model."
+        )
+    unread = {
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["name"].startswith("stg_")
+    } - {
+        unique_id.rsplit(".", 1)[1]
+        for unique_id in manifest["nodes"]["model.cdp.arrivals"]["depends_on"]["nodes"]
+    }
+    for model in sorted(unread):
+        problems.append(f"{staging}/{model}.sql: its messages go nowhere: name it in the list of streams in arrivals.sql.")
+    return problems

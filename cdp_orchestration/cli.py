@@ -1,0 +1,186 @@
+"""The `cdp` command, the operator's front door. Each verb is a few lines over what is below it."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+from rich.console import Console
+
+from cdp_orchestration import progress
+from cdp_orchestration.errors import CdpError
+from cdp_orchestration.home import PROJECT_ROOT
+
+OUT = Console(soft_wrap=False, highlight=False)
+ERR = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+
+
+class Verbs(click.Group):
+    """Errors meant for a person are printed as one message, without a stack trace; the exit code is 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CdpError as error:
+            ERR.print(f"cdp: {error}")
+            sys.exit(1)
+        except BrokenPipeError:
+            sys.exit(1)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Warehouse-native customer data platform: pull, build, check, deliver.
+
+    State lives under CDP_HOME (default ./data). Set CDP_HOME=data/demo to look at the demo.
+    """
+
+
+@main.command()
+@click.option("--as-of", metavar="TIME", help="The moment to build for (ISO 8601, UTC). Default: the clock.")
+@click.option("--full-refresh", is_flag=True, help="Rebuild everything from landing.")
+@click.option("--no-deliver", is_flag=True, help="Pull, build and check only.")
+def run(as_of: str | None, full_refresh: bool, no_deliver: bool) -> None:
+    """One pass in this process: pull, build, check, deliver. Exit code 0 only if all went well."""
+    from cdp_orchestration.components.build import parsed_as_of
+    from cdp_orchestration.pipeline import ready_home
+
+    if as_of:
+        parsed_as_of(as_of)  # a mistyped time is told before anything starts
+    home = ready_home()
+    sys.exit(0 if one_pass(home, as_of, full_refresh, not no_deliver) else 1)
+
+
+def one_pass(home: Any, as_of: str | None, full_refresh: bool, deliver: bool, console: Console | None = None) -> bool:
+    """Run a pass with one line per step on the terminal; library output goes to CDP_HOME/logs/cdp.log."""
+    from cdp_orchestration.pipeline import quiet_output, run_pass
+
+    log = home.root / "logs" / "cdp.log"
+    OUT.print(f"CDP_HOME {home.root}", soft_wrap=True)
+    with quiet_output(log) as terminal:
+        progress.listen(lambda text: print(f"  {text}", file=terminal, flush=True))
+        steps = run_pass(home, as_of, full_refresh, deliver)
+    for step in steps:
+        if not step.ok:
+            ERR.print(f"{step.name} failed:")
+            for problem in step.problems or ["see the log"]:
+                ERR.print(f"  - {problem}")
+    ok = all(step.ok for step in steps)
+    if ok:
+        OUT.print("All went well. `cdp status` shows where things stand.")
+    else:
+        ERR.print(f"Not all went well. What libraries printed is in {log}.")
+    return ok
+
+
+@main.command()
+@click.option("--people", default=5000, show_default=True, help="Size of the demo company.")
+def demo(people: int) -> None:
+    """Run the main job on the demo company, in a CDP_HOME of its own (./data/demo), and show what happened."""
+    os.environ["CDP_HOME"] = os.environ.get("CDP_DEMO_HOME") or str(PROJECT_ROOT / "data" / "demo")
+    from cdp_orchestration.demo.run import run_demo
+    from cdp_orchestration.pipeline import ready_home
+
+    sys.exit(0 if run_demo(ready_home(), people, OUT, one_pass) else 1)
+
+
+@main.command()
+def status() -> None:
+    """Last run per asset, rows, quarantine, and what each sync still owes."""
+    from cdp_orchestration.pipeline import quiet_output, ready_home
+
+    home = ready_home()
+    with quiet_output(home.root / "logs" / "cdp.log") as terminal:
+        from cdp_orchestration.status import show_status
+
+        show_status(home, Console(file=terminal, width=OUT.width, highlight=False))
+
+
+@main.command()
+@click.argument("identifier", metavar="TYPE=VALUE")
+def profile(identifier: str) -> None:
+    """One person, for example `cdp profile email=jane@example.com`."""
+    from cdp_orchestration import reports
+    from cdp_orchestration.pipeline import ready_home
+
+    kind, separator, value = identifier.partition("=")
+    if not separator or not kind or not value:
+        raise click.UsageError("Write TYPE=VALUE, for example email=jane@example.com or user_id=C-100001.")
+    reports.profile(ready_home(), kind, value, OUT)
+
+
+@main.command()
+@click.option("--samples", default=2, show_default=True, help="Examples per reason.")
+def quarantine(samples: int) -> None:
+    """What was refused and why, with counts and samples."""
+    from cdp_orchestration import reports
+    from cdp_orchestration.pipeline import ready_home
+
+    reports.quarantine(ready_home(), samples, OUT)
+
+
+@main.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--everything", is_flag=True, help="Also what landed, the ledger and the inbox: start over from nothing.")
+def reset(yes: bool, everything: bool) -> None:
+    """Remove the warehouse (it can be rebuilt from landing); with --everything the whole CDP_HOME.
+
+    The ledger stays without --everything: it knows what destinations hold.
+    """
+    from cdp_orchestration.home import current_home
+
+    home = current_home()
+    if not home.root.exists():
+        OUT.print(f"There is nothing at {home.root}.")
+        return
+    if everything and not (home.landing.exists() or home.dagster.exists() or home.warehouse.exists()):
+        raise CdpError(f"{home.root} does not look like a CDP_HOME (no landing/, dagster/ or warehouse): nothing was removed.")
+    what = "EVERYTHING in" if everything else "the warehouse of"
+    if not yes:
+        click.confirm(f"Remove {what} {home.root}?", abort=True)
+    if everything:
+        shutil.rmtree(home.root)
+    else:
+        for file in (home.warehouse, home.root / "warehouse.duckdb.wal"):
+            file.unlink(missing_ok=True)
+        shutil.rmtree(home.dbt_target, ignore_errors=True)
+    OUT.print(f"Removed {what} {home.root}.", soft_wrap=True)
+
+
+@main.command()
+def check() -> None:
+    """Check the definitions: every defs.yaml, model, sync and staging model; changes nothing."""
+    from cdp_orchestration.checks import check_definitions
+    from cdp_orchestration.pipeline import quiet_output, ready_home
+
+    home = ready_home()
+    with quiet_output(home.root / "logs" / "cdp.log"):
+        problems = check_definitions()
+    for problem in problems:
+        ERR.print(f"- {problem}")
+    if problems:
+        sys.exit(1)
+    OUT.print("Definitions are in order.")
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True)
+def dev(port: int) -> None:
+    """Dagster's UI with its daemon, on loopback, so that schedules and sensors work. Ctrl-C ends it."""
+    from cdp_orchestration.demo.run import receiver_of
+    from cdp_orchestration.pipeline import ready_home
+    from cdp_orchestration.server import serve_dagster
+
+    home = ready_home()
+    with receiver_of(home):
+        sys.exit(serve_dagster(home, port, _printer()))
+
+
+def _printer() -> Callable[[str], None]:
+    return lambda text: OUT.print(text, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

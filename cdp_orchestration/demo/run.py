@@ -1,0 +1,136 @@
+"""`cdp demo`: write the demo company, run a pass with a receiver that plays its CRM, show what happened."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+
+from cdp_orchestration import reports
+from cdp_orchestration.demo.company import AS_OF, write_company
+from cdp_orchestration.demo.receiver import Receiver
+from cdp_orchestration.home import PROJECT_ROOT, Home
+from cdp_orchestration.warehouse import Warehouse
+
+TOKEN = "demo-token"  # opens nothing but the receiver that the demo itself starts on loopback
+
+
+def is_demo(home: Home) -> bool:
+    """Whether the home holds a demo company."""
+    return (home.root / "company").exists()
+
+
+@contextmanager
+def receiver_of(home: Home) -> Iterator[Receiver | None]:
+    """While open, the demo's CRM webhook is answered; in a home without a demo, nothing happens."""
+    if not is_demo(home) or os.environ.get("CRM_WEBHOOK_URL"):
+        yield None
+        return
+    with Receiver(home.root / "receiver" / "state.json", TOKEN) as receiver:
+        os.environ["CRM_WEBHOOK_URL"], os.environ["CRM_WEBHOOK_TOKEN"] = receiver.url, TOKEN
+        try:
+            yield receiver
+        finally:
+            del os.environ["CRM_WEBHOOK_URL"], os.environ["CRM_WEBHOOK_TOKEN"]
+
+
+def run_demo(home: Home, people: int, console: Console, one_pass: Callable[..., bool]) -> bool:
+    """Returns whether all went well."""
+    started = time.monotonic()
+    first = not is_demo(home)
+    console.print("Writing the demo company (the same bytes every time)…" if first else "The demo company is there already.")
+    write_company(home.root / "company", home.root / "truth", people=people)
+    before = _outcomes(home)
+    with receiver_of(home) as receiver:
+        ok = one_pass(home, as_of=AS_OF.isoformat(), full_refresh=False, deliver=True)
+        if ok:
+            _show(home, receiver, console, before)
+    console.print(f"\n{'First' if first else 'Another'} run took {time.monotonic() - started:.0f} s.")
+    return ok
+
+
+def _show(home: Home, receiver: Receiver | None, console: Console, before: set[str]) -> None:
+    with Warehouse(home).reading() as connection:
+        parts = [
+            ("Records", ["stream", "landed", "accepted", "duplicate", "quarantined"], reports.intake(connection)),
+            ("People", ["what", "count"], reports.people(connection)),
+            ("Attributes", ["attribute", "people who have it"], reports.sizes(connection, "attributes")),
+            ("Audiences", ["audience", "members"], reports.sizes(connection, "audiences", ("changes", "memberships"))),
+            ("Stitching against the truth", ["measure", "value"], _quality(home, connection)),
+        ]
+        ledger = connection.execute(
+            "select run_id, sync, operation, status, count(*) from activation.deliveries group by all order by all"
+        ).fetchall()
+    for title, columns, rows in parts:
+        console.print()
+        console.print(reports.table(title, columns, rows))
+    console.print()
+    sent = {(sync, operation, status): 0 for _, sync, operation, status, _ in ledger}
+    for run_id, sync, operation, status, count in ledger:
+        if run_id not in before:
+            sent[sync, operation, status] += count
+    console.print(reports.table("Sent by this run", ["sync", "operation", "status", "rows"],
+                                [(*key, count) for key, count in sorted(sent.items())]))  # fmt: skip
+    console.print()
+    held: list[tuple[str, int]] = []
+    if receiver is not None:
+        held = [(f"CRM receiver holds for {sync}", len(rows)) for sync, rows in sorted(receiver.state().items())]
+        held += [(f"CRM receiver: {name}", count) for name, count in receiver.stats().items()]
+    held.append(("files in the sales desk's drop folder", len(list(home.drop.glob("*.*")))))
+    console.print(reports.table("What arrived", ["where", "count"], held))
+    where = os.path.relpath(home.root, PROJECT_ROOT)
+    console.print(f"""
+Where to look next
+  make dev                                     the asset graph, runs and checks in Dagster's UI
+  CDP_HOME={where} .venv/bin/cdp status        last run per asset, rows, backlog per sync
+  CDP_HOME={where} .venv/bin/cdp quarantine    what was refused and why
+  CDP_HOME={where} .venv/bin/cdp profile email={_somebody(home)}
+  {where}/warehouse.duckdb                     the warehouse, for any DuckDB client
+  {where}/drop                                 what the sales desk was sent
+Remove the demo with: rm -r {where}""", soft_wrap=True)  # fmt: skip
+
+
+def _outcomes(home: Home) -> set[str]:
+    """Runs that the ledger knows so far."""
+    if not home.warehouse.exists():
+        return set()
+    with Warehouse(home).reading() as connection:
+        try:
+            return {row[0] for row in connection.execute("select distinct run_id from activation.deliveries").fetchall()}
+        except Exception:  # a first build that died before the ledger's view was made
+            return set()
+
+
+def _somebody(home: Home) -> str:
+    with Warehouse(home).reading() as connection:
+        found = connection.execute(
+            "select email from activation.newsletter_to_crm join audiences.vips using (profile_id) order by email limit 1"
+        ).fetchone()
+    return found[0] if found else "…"
+
+
+def _quality(home: Home, connection: Any) -> list[tuple[str, Any]]:
+    """Pairwise precision and recall of the identifiers' owners against the generator's truth.
+
+    A pair is two identifiers with one owner. Identifiers that several people share are left out.
+    """
+    row = connection.execute(
+        """
+        with truth as (
+            select identifier_type, identifier_value, any_value(person_id) as person_id
+            from read_csv(?, all_varchar = true) where shared = 'false' group by all
+        ),
+        judged as (
+            select person_id, profile_id from truth join identity.identifiers using (identifier_type, identifier_value)
+        ),
+        both as (select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from judged group by person_id, profile_id)),
+        ours as (select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from judged group by profile_id)),
+        theirs as (select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from judged group by person_id))
+        select both.pairs / nullif(ours.pairs, 0), both.pairs / nullif(theirs.pairs, 0) from both, ours, theirs
+        """,
+        [str(home.root / "truth" / "identifiers.csv")],
+    ).fetchone()
+    return [("pairwise precision", f"{row[0]:.4f}"), ("pairwise recall", f"{row[1]:.4f}")] if row and row[0] else []
+

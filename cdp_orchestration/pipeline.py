@@ -1,0 +1,141 @@
+"""One pass in this process: pull, build, check, deliver. It runs the very jobs that Dagster's UI shows, and its runs
+appear there, because both share the storage under CDP_HOME/dagster."""
+
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+from dotenv import load_dotenv
+
+from cdp_orchestration import progress, runs
+from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Step:
+    """A job of the pass: what it was, whether all of it went well, and what a person must know if not."""
+
+    name: str
+    ok: bool
+    problems: list[str] = field(default_factory=list)
+
+
+def ready_home() -> Home:
+    """The home with its folders, Dagster's limits in place, and the environment of every child process set."""
+    load_dotenv(PROJECT_ROOT / ".env")
+    home = current_home()
+    for folder in (home.root, home.inbox, home.landing, home.deliveries, home.drop, home.dagster):
+        folder.mkdir(parents=True, exist_ok=True)
+    # Dagster reads limits from its own home only. A person may have added storage or alerting there: keep their file
+    # unless it is the one we wrote.
+    ours, theirs = PROJECT_ROOT / "dagster.yaml", home.dagster / "dagster.yaml"
+    if not theirs.exists() or theirs.read_text() != ours.read_text():
+        if theirs.exists() and not (home.dagster / ".cdp_wrote_dagster_yaml").exists():
+            yaml.safe_load(theirs.read_text())
+        else:
+            shutil.copyfile(ours, theirs)
+            (home.dagster / ".cdp_wrote_dagster_yaml").touch()
+    os.environ["DAGSTER_HOME"] = str(home.dagster)
+    os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    bin_folder = str(Path(sys.executable).parent)
+    if bin_folder not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}"
+    return home
+
+
+@contextmanager
+def one_pass_at_a_time(home: Home) -> Iterator[None]:
+    """Two passes queue; the kernel frees the place of one that was killed."""
+    with open(home.root / "pass.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.say("Another pass is at work in this CDP_HOME; waiting for it to end.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def run_pass(home: Home, as_of: str | None = None, full_refresh: bool = False, deliver: bool = True) -> list[Step]:
+    """Pull all sources, build the warehouse, deliver all syncs. A source that fails does not keep the others' rows
+    waiting; a build that fails holds every delivery. Raises CdpError where nothing could start."""
+    with one_pass_at_a_time(home):
+        definitions = load_definitions()
+        with dg.DagsterInstance.get() as instance:
+            for run_id in runs.end_dead_runs(instance):
+                progress.say(f"A killed run was still marked as running and has been ended: {run_id}")
+            steps = [_execute(definitions, instance, "pull")]
+            config = {"as_of": as_of, "full_refresh": full_refresh} if as_of else {"full_refresh": full_refresh}
+            build = _execute(definitions, instance, "build", {"ops": {"warehouse": {"config": config}}})
+            steps.append(build)
+            if deliver and build.ok:
+                steps.append(_execute(definitions, instance, "deliver"))
+            elif deliver:
+                steps.append(Step("deliver", False, ["Nothing was delivered, because the build failed."]))
+            return steps
+
+
+def load_definitions() -> dg.Definitions:
+    """The definitions of the code location. Errors of configuration come out as CdpError."""
+    from cdp_orchestration.errors import CdpError
+
+    try:
+        from cdp_orchestration.definitions import defs
+
+        loaded = defs() if callable(defs) else defs
+        loaded.get_repository_def()
+        return loaded
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, CdpError):
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
+        raise
+
+
+def _execute(definitions: dg.Definitions, instance: dg.DagsterInstance, name: str, config: dict[str, Any] | None = None) -> Step:
+    job = definitions.resolve_job_def(name)
+    result = job.execute_in_process(
+        instance=instance, run_config={**QUIET, **(config or {})}, raise_on_error=False,
+        tags={runs.PROCESS_TAG: runs.this_process()},
+    )  # fmt: skip
+    problems = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            failure = event.step_failure_data
+            described = failure.user_failure_data.description if failure.user_failure_data else None
+            problems.append(described or (failure.error.message.strip() if failure.error else "failed"))
+    return Step(name, result.success, problems)
+
+
+@contextmanager
+def quiet_output(log: Path) -> Iterator[Any]:
+    """Send what libraries print to a log file; yields a stream that still reaches the terminal."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept_out, kept_err = os.dup(1), os.dup(2)
+    with open(log, "a") as file, os.fdopen(os.dup(kept_out), "w", buffering=1) as terminal:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield terminal
+        finally:
+            with suppress(ValueError):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os.dup2(kept_out, 1)
+            os.dup2(kept_err, 2)
+            os.close(kept_out)
+            os.close(kept_err)

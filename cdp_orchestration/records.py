@@ -1,0 +1,146 @@
+"""What a connector hands to landing, and how values become the JSON text that is kept."""
+
+import base64
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import simplejson
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as its source gave it.
+
+    payload: the record as JSON text. When `error` is set: the raw text as far as it is known, JSON or not.
+    error:   why the record could not be read; null when it could.
+    file:    path of the file it came from, relative to the source's folder.
+    """
+
+    payload: str | None
+    error: str | None = None
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some records of a stream, in order, and where the reading stands after them.
+
+    state: JSON-able; the stream's whole reading position after this page (the last page's wins).
+    files: relative path -> fingerprint, of the files that were finished in this page.
+    safe:  whether a batch may end after this page. False in the middle of a file or of a snapshot. The last page
+           of a pull is always safe.
+    """
+
+    records: list[Record]
+    state: dict[str, Any]
+    files: dict[str, str] = field(default_factory=dict)
+    safe: bool = True
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+_surrogate = re.compile(r"\\u[dD][89a-fA-F]")
+_SPACE = " \t\r\n"
+
+
+def parse_json(text: str, start: int = 0) -> tuple[Any, int]:
+    """The JSON value that begins at `start`, and the index after it.
+
+    Raises ValueError (which says why) for what is not strict JSON: NaN, Infinity, a lone surrogate escape, which
+    DuckDB's parser refuses too, or nesting that is too deep.
+    """
+    try:
+        value, end = _decoder.raw_decode(text, start)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if _surrogate.search(text, start, end):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("an escape names half a character (a lone surrogate)") from None
+    return value, end
+
+
+def json_record(text: str, where: str = "", file: str | None = None) -> Record:
+    """`text` as a record: its payload is the text as it came, without white space around it.
+
+    Never raises: what is not one strict JSON value in valid Unicode gets an error that begins with `where`
+    ("line 3", say).
+    """
+    text = text.strip(_SPACE)
+    prefix = f"{where}: " if where else ""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            readable = text.encode("utf-8", "surrogateescape" if _escaped(text) else "replace")
+            return Record(readable.decode("utf-8", "replace"), f"{prefix}not valid UTF-8", file)
+    try:
+        end = parse_json(text)[1]
+        if end != len(text):
+            raise ValueError(f"more text after the value, at column {end + 1}")
+    except ValueError as error:
+        return Record(text, f"{prefix}not valid JSON: {error}", file)
+    return Record(text, None, file)
+
+
+def _escaped(text: str) -> bool:
+    """Whether every surrogate in `text` stands for a raw byte (Python's surrogateescape)."""
+    return not re.search("[\ud800-\udc7f\udd00-\udfff]", text)
+
+
+_encoder = simplejson.JSONEncoder(use_decimal=True, ensure_ascii=False, separators=(",", ":"))
+_AS_IS = (str, int, bool, type(None))
+
+
+def json_object(names: Iterable[str], values: Iterable[Any]) -> str:
+    """One row as the text of a JSON object, in the order of its columns.
+
+    Decimals become exact numbers; timestamps ISO 8601 with microseconds (UTC with Z when zoned, else without
+    zone); dates and times ISO; binary base64; durations seconds; NaN and infinity null; what is unknown, its str().
+    """
+    row = {
+        name: value if type(value) in _AS_IS else _plain(value)
+        for name, value in zip(names, values, strict=True)
+    }
+    return _encoder.encode(row)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, _AS_IS):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else None
+    if isinstance(value, datetime):
+        return _timestamp(value)
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(bytes(value)).decode()
+    if isinstance(value, Mapping):
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, timedelta):
+        micros = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+        return Decimal(micros) / 1_000_000
+    return str(value)
+
+
+def _timestamp(value: datetime) -> str | None:
+    if value != value:  # pandas' NaT
+        return None
+    if value.tzinfo is None:
+        return value.isoformat(timespec="microseconds")
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -1,0 +1,83 @@
+"""Kinds of source. A new kind is one Python file in this folder with a subclass of Source; nobody keeps a list.
+
+A source reads and hands over: it knows nothing of identity, models or Dagster, and it never writes to landing itself.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, ClassVar
+
+import pydantic
+
+from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.records import Page, Record
+
+__all__ = ["KINDS", "Page", "Record", "Source", "SourceConfig"]
+
+
+class SourceConfig(pydantic.BaseModel):
+    """What every kind's configuration has. It must also accept text fields that hold a template (`{{ env.X }}`)."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    kind: str = pydantic.Field(description="The kind of source: the name of a file in cdp_orchestration/sources.")
+    streams: dict[str, Any] = pydantic.Field(description="What is read, by stream name.")
+
+
+class Source(ABC):
+    """One connected source."""
+
+    kind: ClassVar[str]
+    Config: ClassVar[type[SourceConfig]]
+
+    def __init__(self, config: Any, home_root: Path) -> None:
+        """`config` is an instance of this kind's Config, rendered; `home_root` is CDP_HOME, absolute."""
+        self.config = config
+        self.home_root = Path(home_root)
+
+    def streams(self) -> list[str]:
+        """The names of the streams that can be pulled."""
+        return list(self.config.streams)
+
+    @abstractmethod
+    def pull(self, stream: str, state: dict[str, Any], files: dict[str, str]) -> Iterator[Page]:
+        """Yields what is new in `stream` since `state` and `files`, as Landing.state and Landing.files gave them.
+
+        Pulling again with the same state must give the same records again: nothing is remembered anywhere else.
+        Raises TryAgain for a passing fault, StopAndTell when a person must act. One bad record is a Record with
+        an error, never an exception.
+        """
+
+    def scratch(self) -> IO[bytes]:
+        """An empty file without a name, on the home's disk. It is gone when closed, or when the process dies."""
+        self.home_root.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryFile(dir=self.home_root)
+
+
+def _find_kinds() -> dict[str, type[Source]]:
+    kinds: dict[str, type[Source]] = {}
+    for module_info in pkgutil.iter_modules(__path__):
+        if module_info.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"{__name__}.{module_info.name}")
+        for found in vars(module).values():
+            if not (inspect.isclass(found) and issubclass(found, Source) and not inspect.isabstract(found)):
+                continue
+            if found.__module__ != module.__name__:
+                continue  # imported there, defined elsewhere
+            if found.kind in kinds:
+                raise StopAndTell(
+                    f"{module.__file__}: another file already defines the kind of source '{found.kind}'. "
+                    f"Give this one another name in its field 'kind'."
+                )
+            kinds[found.kind] = found
+    return kinds
+
+
+# At the end, because the modules that it imports import the classes above.
+KINDS: dict[str, type[Source]] = _find_kinds()
