@@ -1,0 +1,65 @@
+"""A platform of its own for a test: a CDP_HOME in a temporary folder, driven through the `cdp` command."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+PROJECT = Path(__file__).resolve().parent.parent
+SHARED = PROJECT.parent / "shared"
+
+
+@dataclass
+class Platform:
+    """`root` is the CDP_HOME; `project` the checkout that runs (a copy, where a test adds something to it)."""
+
+    root: Path
+    project: Path = PROJECT
+
+    def cdp(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb; the result has returncode, stdout and stderr."""
+        return subprocess.run(
+            [sys.executable, "-m", "cdp_orchestration.cli", *arguments],
+            cwd=self.project, env=self.environment(**environment), capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """`cdp run`, which must go well."""
+        done = self.cdp("run", *arguments, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr + self.log()
+        return done
+
+    def environment(self, **more: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CDP_", "CRM_", "DAGSTER_HOME"))}
+        return {**kept, "CDP_HOME": str(self.root), "PYTHONPATH": str(self.project), **more}
+
+    def drop(self, name: str, messages: list[dict[str, Any] | str]) -> None:
+        """Put Segment-spec messages (or raw lines) into the inbox, whole."""
+        inbox = self.root / "inbox"
+        inbox.mkdir(parents=True, exist_ok=True)
+        lines = (line if isinstance(line, str) else json.dumps(line) for line in messages)
+        (inbox / f".{name}").write_text("".join(f"{line}\n" for line in lines))
+        (inbox / f".{name}").rename(inbox / name)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.root / "warehouse.duckdb"), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def log(self) -> str:
+        file = self.root / "logs" / "cdp.log"
+        return file.read_text()[-4000:] if file.exists() else ""
+
+
+def dbt(project: Path, home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """dbt itself, for tests of models alone."""
+    platform = Platform(home, project)
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments, "--profiles-dir", str(project / "profiles"),
+         "--target-path", str(home / "dbt"), "--log-path", str(home / "dbt")],
+        cwd=project, env=platform.environment(**environment), capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
