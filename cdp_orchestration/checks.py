@@ -26,7 +26,9 @@ def check_definitions() -> list[str]:
             problems.append(str(error))
     streams = {(name, stream) for name, source in sources.items() for stream in source.streams}
     meant = {
-        (source["source_name"], source["name"]) for source in manifest["sources"].values() if source["source_name"] != "cdp"
+        (source["source_name"], source["name"])
+        for source in manifest["sources"].values()
+        if source["source_name"] != "cdp"
     }
     staging = "dbt_project/models/1_staging"
     for name, stream in sorted(streams - meant):
@@ -43,10 +45,9 @@ def check_definitions() -> list[str]:
         node["name"]
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and node["name"].startswith("stg_")
-    } - {
-        unique_id.rsplit(".", 1)[1]
-        for unique_id in manifest["nodes"]["model.cdp.arrivals"]["depends_on"]["nodes"]
-    }
+    } - {unique_id.rsplit(".", 1)[1] for unique_id in manifest["nodes"]["model.cdp.arrivals"]["depends_on"]["nodes"]}
     for model in sorted(unread):
-        problems.append(f"{staging}/{model}.sql: its messages go nowhere: name it in the list of streams in arrivals.sql.")
+        problems.append(
+            f"{staging}/{model}.sql: its messages go nowhere: name it in the list of streams in arrivals.sql."
+        )
     return problems

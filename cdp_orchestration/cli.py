@@ -136,7 +136,9 @@ def reset(yes: bool, everything: bool) -> None:
         OUT.print(f"There is nothing at {home.root}.")
         return
     if everything and not (home.landing.exists() or home.dagster.exists() or home.warehouse.exists()):
-        raise CdpError(f"{home.root} does not look like a CDP_HOME (no landing/, dagster/ or warehouse): nothing was removed.")
+        raise CdpError(
+            f"{home.root} does not look like a CDP_HOME (no landing/, dagster/ or warehouse): nothing was removed."
+        )
     what = "EVERYTHING in" if everything else "the warehouse of"
     if not yes:
         click.confirm(f"Remove {what} {home.root}?", abort=True)

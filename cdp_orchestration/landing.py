@@ -89,9 +89,7 @@ class Landing:
             known.update(_read_manifest(path)["files"])
         return known
 
-    def land(
-        self, source: str, stream: str, pages: Iterable[Page], max_records: int = 1_000_000
-    ) -> list[Batch]:
+    def land(self, source: str, stream: str, pages: Iterable[Page], max_records: int = 1_000_000) -> list[Batch]:
         """Pulls `pages` and publishes their records: one batch, or several once `max_records` is reached.
 
         A batch ends only after a page that is `safe`, so it may grow beyond `max_records`. Without records there

@@ -104,7 +104,9 @@ def load_definitions() -> dg.Definitions:
         raise
 
 
-def _execute(definitions: dg.Definitions, instance: dg.DagsterInstance, name: str, config: dict[str, Any] | None = None) -> Step:
+def _execute(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, name: str, config: dict[str, Any] | None = None
+) -> Step:
     job = definitions.resolve_job_def(name)
     result = job.execute_in_process(
         instance=instance, run_config={**QUIET, **(config or {})}, raise_on_error=False,

@@ -21,9 +21,7 @@ def dbt_project(home: Home | None = None) -> DbtProject:
     """
     home = home or current_home()
     home.dbt_target.mkdir(parents=True, exist_ok=True)
-    project = DbtProject(
-        project_dir=PROJECT_ROOT, profiles_dir=PROJECT_ROOT / "profiles", target_path=home.dbt_target
-    )
+    project = DbtProject(project_dir=PROJECT_ROOT, profiles_dir=PROJECT_ROOT / "profiles", target_path=home.dbt_target)
     if _is_stale(project.manifest_path):
         _parse(project, home)
     return project

@@ -108,10 +108,7 @@ def json_object(names: Iterable[str], values: Iterable[Any]) -> str:
     Decimals become exact numbers; timestamps ISO 8601 with microseconds (UTC with Z when zoned, else without
     zone); dates and times ISO; binary base64; durations seconds; NaN and infinity null; what is unknown, its str().
     """
-    row = {
-        name: value if type(value) in _AS_IS else _plain(value)
-        for name, value in zip(names, values, strict=True)
-    }
+    row = {name: value if type(value) in _AS_IS else _plain(value) for name, value in zip(names, values, strict=True)}
     return _encoder.encode(row)
 
 

@@ -17,14 +17,14 @@ Rows = list[tuple[Any, ...]]
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
     """A plain table; numbers to the right."""
-    rows = [list(row) for row in rows]
+    lines = [list(row) for row in rows]
     shown = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[index], int | float) or row[index] is None for row in rows)
+        numeric = bool(lines) and all(isinstance(row[index], int | float) or row[index] is None for row in lines)
         shown.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
+    for row in lines:
         shown.add_row(*(_text(value) for value in row))
-    if not rows:
+    if not lines:
         shown.caption, shown.caption_justify = "none", "left"
     return shown
 
@@ -140,7 +140,9 @@ def profile(home: Home, identifier_type: str, value: str, console: Console) -> N
 def _attributes(connection: duckdb.DuckDBPyConnection, profile_id: str) -> Rows:
     values: Rows = []
     for name, _ in sizes(connection, "attributes"):
-        cursor = connection.execute(f'select * exclude (profile_id) from attributes."{name}" where profile_id = ?', [profile_id])
+        cursor = connection.execute(
+            f'select * exclude (profile_id) from attributes."{name}" where profile_id = ?', [profile_id]
+        )
         columns = [column[0] for column in cursor.description or []]
         for row in cursor.fetchall():
             values += list(zip(columns, row, strict=True))

@@ -34,9 +34,7 @@ class Spool:
         # One digest a column, so that it does not depend on how the records were cut into pages.
         self._digests = [hashlib.sha256() for _ in SPOOLED]
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as the spool
-        self._writer = pa.ipc.new_stream(
-            self._file, SPOOLED, options=pa.ipc.IpcWriteOptions(compression="lz4")
-        )
+        self._writer = pa.ipc.new_stream(self._file, SPOOLED, options=pa.ipc.IpcWriteOptions(compression="lz4"))
 
     def add(self, page: Page) -> None:
         """Takes over a page. Raises ValueError for a record with neither payload nor error."""

@@ -28,7 +28,9 @@ def show_status(home: Home, console: Console) -> None:
             console.print()
             console.print(reports.table(
                 "Records", ["stream", "landed", "accepted", "duplicate", "quarantined"], reports.intake(connection)))  # fmt: skip
-            build = connection.execute("select as_of, through_batch_seq, build_id from staging.current_build").fetchone()
+            build = connection.execute(
+                "select as_of, through_batch_seq, build_id from staging.current_build"
+            ).fetchone()
         if build:
             console.print(f"\nLast build: as of {build[0]}, through batch {build[1]}, run {build[2]}", soft_wrap=True)
     except NothingBuilt as nothing:
@@ -41,7 +43,7 @@ def show_status(home: Home, console: Console) -> None:
 
 def _assets(definitions: dg.Definitions, instance: dg.DagsterInstance) -> list[tuple[str, str, str, object]]:
     graph = definitions.resolve_asset_graph()
-    rows = []
+    rows: list[tuple[str, str, str, object]] = []
     for key in graph.toposorted_asset_keys:
         node = graph.get(key)
         if not node.is_materializable:

@@ -35,7 +35,9 @@ class Platform:
         return done
 
     def environment(self, **more: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CDP_", "CRM_", "DAGSTER_HOME"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("CDP_", "CRM_", "DAGSTER_HOME"))
+        }
         return {**kept, "CDP_HOME": str(self.root), "PYTHONPATH": str(self.project), **more}
 
     def drop(self, name: str, messages: list[dict[str, Any] | str]) -> None:

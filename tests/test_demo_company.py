@@ -186,10 +186,7 @@ def test_the_shop_shows_each_order_as_it_stood_that_day(small: Written, tmp_path
     early = write(tmp_path, until_day=60)
     cutoff = (AS_OF - timedelta(days=60)).isoformat()
     then, now = (
-        {
-            row[0]: row
-            for row in sqlite3.connect(written.folder / "shop.db").execute("select * from orders").fetchall()
-        }
+        {row[0]: row for row in sqlite3.connect(written.folder / "shop.db").execute("select * from orders").fetchall()}
         for written in (early, small)
     )
     assert all(row[-1] < cutoff for row in then.values())
@@ -307,8 +304,7 @@ def test_the_chain_becomes_one_person_on_the_last_day_only(small: Written) -> No
     links = [
         (message["receivedAt"], *sorted(identifiers_of(message)))
         for message in {json.dumps(each): each for each in messages_of(small.folder)}.values()
-        if message.get("traits", {}).get("email", "").startswith("rosa.nomad")
-        and message["type"] == "identify"
+        if message.get("traits", {}).get("email", "").startswith("rosa.nomad") and message["type"] == "identify"
         if "receivedAt" in message
     ]
     links.sort()

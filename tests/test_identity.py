@@ -1,5 +1,6 @@
 """Identity in SQL against the slow reference: the same owners, ids and merges, however the messages were batched."""
 
+import itertools
 import json
 import random
 from pathlib import Path
@@ -10,8 +11,6 @@ import pytest
 from cdp_orchestration.landing import Landing, Page, Record
 from tests.harness import PROJECT, Platform, dbt
 from tests.reference_identity import Message, People, resolve
-
-MODELS = "+identifiers +merges +owners +refusals +events"
 
 
 def random_world(name: str, seed: int) -> list[Message]:
@@ -56,7 +55,11 @@ def star(name: str, size: int) -> list[Message]:
 def worlds() -> list[list[list[Message]]]:
     """Three batches, each a list of messages of all worlds."""
     streams = [random_world(f"w{number}", number) for number in range(1000)]
-    streams += [chain("up", 1000, "forwards"), chain("down", 1000, "backwards"), chain("mix", 1000, "shuffled")]
+    streams += [
+        chain("up", 1000, "forwards"),
+        chain("down", 1000, "backwards"),
+        chain("mix", 1000, "shuffled"),
+    ]
     streams.append(star("star", 5000))
     batches: list[list[Message]] = [[], [], []]
     rng = random.Random(7)
@@ -90,13 +93,16 @@ def prepare(home: Path) -> None:
 
 
 def build(home: Path, *more: str) -> None:
-    done = dbt(PROJECT, home, "build", "--exclude-resource-type", "unit_test", "--select", *MODELS.split(), *more)
+    done = dbt(PROJECT, home, "build", "--exclude-resource-type", "unit_test", *more)
     assert done.returncode == 0, done.stdout[-6000:]
 
 
 def in_warehouse(home: Path) -> tuple[dict, set, dict]:
     platform = Platform(home)
-    owners = {(t, v): p for t, v, p in platform.rows("select identifier_type, identifier_value, profile_id from identity.identifiers")}
+    owners = {
+        (t, v): p
+        for t, v, p in platform.rows("select identifier_type, identifier_value, profile_id from identity.identifiers")
+    }
     merges = set(platform.rows(
         "select from_profile_id, into_profile_id, message_id, identifier_type, identifier_value from identity.merges"))  # fmt: skip
     events = dict(platform.rows("select message_id, profile_id from profiles.events"))
@@ -130,13 +136,16 @@ def test_increments_equal_a_rebuild_equal_the_reference(worlds: list[list[list[M
 
 def test_components_are_those_of_networkx(worlds: list[list[list[Message]]]) -> None:
     """The reference itself is held against a library that knows nothing of order."""
-    messages = sorted((m for batch in worlds[0] for m in batch if not m.message_id.endswith("star")), key=lambda m: m.message_id)
+    messages = sorted(
+        (m for batch in worlds[0] for m in batch if not m.message_id.endswith("star")),
+        key=lambda m: m.message_id,
+    )
     people = resolve(messages[:6000], frozenset({"null"}))
     graph: networkx.Graph = networkx.Graph()
     for message in messages[:6000]:
         kept = [i for i in message.identifiers if i[1] != "null"]
         graph.add_nodes_from(kept)
-        graph.add_edges_from(zip(kept, kept[1:], strict=False))
+        graph.add_edges_from(itertools.pairwise(kept))
     ours = {}
     for identifier, owner in people.owner.items():
         ours.setdefault(owner, set()).add(identifier)

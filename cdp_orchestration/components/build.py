@@ -31,7 +31,11 @@ class BuildConfig(dg.Config):
 
 
 def build(
-    context: dg.AssetExecutionContext, config: BuildConfig, dbt: DbtCliResource, project: DbtProject, manifest: dict[str, Any]
+    context: dg.AssetExecutionContext,
+    config: BuildConfig,
+    dbt: DbtCliResource,
+    project: DbtProject,
+    manifest: dict[str, Any],
 ) -> Iterator[Any]:
     """Run dbt for the selected models and yield their results with row counts and samples."""
     home = current_home()

@@ -54,7 +54,10 @@ def stream_asset(source: Connection, stream: str) -> dg.AssetsDefinition:
             batches = land_stream(source, stream, current_home())
         records = sum(batch.records for batch in batches)
         unreadable = sum(batch.errors for batch in batches)
-        say(f"{source.name}.{stream}: landed {records:,} records" + (f", {unreadable:,} unreadable" if unreadable else ""))
+        say(
+            f"{source.name}.{stream}: landed {records:,} records"
+            + (f", {unreadable:,} unreadable" if unreadable else "")
+        )
         return dg.MaterializeResult(
             metadata={
                 "dagster/row_count": records,

@@ -56,8 +56,7 @@ def sync_asset(node: dict[str, Any], upstream_checks: list[dg.AssetCheckKey]) ->
         kinds={"sync"},
         description=f"{node['description']} Delivered to {destination}; declared in {node.get('patch_path')}.",
         retry_policy=RETRY,
-        automation_condition=dg.AutomationCondition.eager()
-        & dg.AutomationCondition.all_deps_blocking_checks_passed(),
+        automation_condition=dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed(),
         op_tags={"cdp/layer": "delivery"},
     )
     def push(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
@@ -74,7 +73,9 @@ def _delivered(sync: Sync, run_id: str) -> Summary | None:
     home = current_home()
     connected = connections("destinations")[sync.destination]
     if connected.is_waiting:
-        say(f"{sync.name}: waits, as {sync.destination} is not connected (set {connected.waits_for}; {connected.where})")
+        say(
+            f"{sync.name}: waits, as {sync.destination} is not connected (set {connected.waits_for}; {connected.where})"
+        )
         return None
     destination = connected.destination(home)
     try:

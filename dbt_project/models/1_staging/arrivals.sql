@@ -215,8 +215,8 @@ select
     fated.context,
     fated.consent,
     case when fated.fate = 'accepted' then
-        {% if known_messages %}(select coalesce(max(arrival), 0) from {{ known_messages }}
-            where batch_seq <= {{ window.after }}) + {% endif %}row_number() over (
+        {% if known_messages %}(select coalesce(max(known.arrival), 0) from {{ known_messages }} as known
+            where known.batch_seq <= {{ window.after }}) + {% endif %}row_number() over (
             partition by fated.fate = 'accepted'
             order by fated.batch_seq, fated.received_at, fated.final_message_id
         )

@@ -2,6 +2,7 @@
 {{ config(materialized='incremental', incremental_strategy='append', full_refresh=false) }}
 
 {% set started_at = run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f') %}
+{% set build_id = (env_var('CDP_BUILD_ID', '') if execute else '') or invocation_id %}
 {% set as_of = env_var('CDP_AS_OF', '') if execute else '' %}
 {# cdp computes it before the build (rules.py). A build by plain dbt leaves it empty: the next cdp run then rebuilds. #}
 {% set fingerprint = env_var('CDP_RULES_FINGERPRINT', '') if execute else '' %}
@@ -10,7 +11,7 @@
 {% endif %}
 
 select
-    cast('{{ (env_var("CDP_BUILD_ID", "") if execute else "") or invocation_id }}' as {{ dbt.type_string() }}) as build_id,
+    cast('{{ build_id }}' as {{ dbt.type_string() }}) as build_id,
     {{ timestamp_literal(as_of or started_at) }} as as_of,
     cast((select coalesce(max(batch_seq), 0) from {{ source('cdp', 'batches') }}) as {{ dbt.type_bigint() }}) as through_batch_seq,
     {{ timestamp_literal(started_at) }} as started_at,

@@ -25,7 +25,7 @@ counted as (
 ranked as (
     select
         *,
-        row_number() over (partition by profile_id order by times desc, destination) as place
+        row_number() over (partition by profile_id order by times desc, destination asc) as place
     from counted
 )
 

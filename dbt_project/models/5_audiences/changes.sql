@@ -9,7 +9,7 @@ select
     stays.profile_id,
     'exited' as change,
     {{ as_of() }} as {{ adapter.quote('at') }},
-    (select build_id from {{ ref('current_build') }}) as build_id
+    (select current_build.build_id from {{ ref('current_build') }} as current_build) as build_id
 from ({{ open_stays(this) }}) as stays
 where stays.audience not in ({{ string_literals(audience_names()) }})
 {% else %}
@@ -18,6 +18,6 @@ select
     cast(null as {{ dbt.type_string() }}) as profile_id,
     cast(null as {{ dbt.type_string() }}) as change,
     {{ as_of() }} as {{ adapter.quote('at') }},
-    (select build_id from {{ ref('current_build') }}) as build_id
+    (select current_build.build_id from {{ ref('current_build') }} as current_build) as build_id
 where 1 = 0
 {% endif %}
