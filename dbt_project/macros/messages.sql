@@ -1,4 +1,4 @@
-{# How a staging model turns a landed record into a message. See 1_staging/_candidate.md for the columns. #}
+{# How a staging model turns a landed record into a message. See docs/staging.md for the columns. #}
 
 {# Landed records of one stream with the given top-level fields of the record as text columns, as a CTE body.
    `body` is the record as JSON text, null where it could not be read. #}
@@ -89,7 +89,7 @@
     end
 {%- endmacro %}
 
-{# What a staging model hands to staging.arrivals. _candidate.md says what each column means. #}
+{# What a staging model hands to staging.arrivals. docs/staging.md says what each column means. #}
 {% macro candidate_columns() -%}
     {{ cdp.record_columns() }},
     message_id,
@@ -109,4 +109,9 @@
     previous_id,
     missing_field,
     unusable_field
+{%- endmacro %}
+
+{# Columns that a stream has nothing to say about, as nulls. #}
+{% macro unset(columns) -%}
+    {% for column in columns %}cast(null as {{ dbt.type_string() }}) as {{ column }}{{ ',\n    ' if not loop.last }}{% endfor %}
 {%- endmacro %}

@@ -9,11 +9,9 @@ with records as (
 
 select
     {{ record_columns() }},
-    cast(null as {{ dbt.type_string() }}) as message_id,
     customer_id as record_key,
     md5(body) as record_hash,
     'identify' as type,
-    cast(null as {{ dbt.type_string() }}) as event_name,
     nullif(updated_at, '') as occurred_text,
     coalesce({{ to_utc('updated_at') }}, landed_at) as occurred_at,
     {{ to_utc('updated_at') }} is null and updated_at <> '' as occurred_is_impossible,
@@ -24,10 +22,7 @@ select
         'last_name': "nullif(last_name, '')", 'country': "nullif(country, '')",
         'loyalty_tier': "nullif(loyalty_tier, '')", 'birth_date': "nullif(birth_date, '')",
     }) }} as traits,
-    cast(null as {{ dbt.type_string() }}) as properties,
-    cast(null as {{ dbt.type_string() }}) as context,
     {{ consent("email_opt_in = 'yes'", "email_opt_in = 'no'", 'email_marketing') }} as consent,
-    cast(null as {{ dbt.type_string() }}) as previous_id,
     case when coalesce(customer_id, '') = '' then 'customer_id' end as missing_field,
-    cast(null as {{ dbt.type_string() }}) as unusable_field
+    {{ unset(['message_id', 'event_name', 'properties', 'context', 'previous_id', 'unusable_field']) }}
 from records

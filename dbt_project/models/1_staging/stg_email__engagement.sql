@@ -6,8 +6,6 @@ with records as (
 select
     {{ record_columns() }},
     {{ keyed_message_id('email', 'engagement', key=['event_id'], cursor="''") }} as message_id,
-    cast(null as {{ dbt.type_string() }}) as record_key,
-    cast(null as {{ dbt.type_string() }}) as record_hash,
     'track' as type,
     case event
         when 'delivered' then 'Email Delivered'
@@ -21,16 +19,13 @@ select
     {{ to_utc('occurred_at') }} is null and occurred_at is not null as occurred_is_impossible,
     landed_at as received_at,
     {{ identifiers({'email': 'email'}) }} as identifiers,
-    cast(null as {{ dbt.type_string() }}) as traits,
     {{ object({'campaign': 'campaign'}) }} as properties,
-    cast(null as {{ dbt.type_string() }}) as context,
     -- Unsubscribing withdraws the consent; opening an e-mail gives none.
     {{ consent('false', "event = 'unsubscribed'", 'email_marketing') }} as consent,
-    cast(null as {{ dbt.type_string() }}) as previous_id,
     case
         when event_id is null then 'event_id'
         when event is null then 'event'
         when occurred_at is null then 'occurred_at'
     end as missing_field,
-    cast(null as {{ dbt.type_string() }}) as unusable_field
+    {{ unset(['record_key', 'record_hash', 'traits', 'context', 'previous_id', 'unusable_field']) }}
 from records

@@ -9,8 +9,6 @@ with records as (
 select
     {{ record_columns() }},
     {{ keyed_message_id('shop', 'orders', key=['order_id'], cursor='updated_at') }} as message_id,
-    cast(null as {{ dbt.type_string() }}) as record_key,
-    cast(null as {{ dbt.type_string() }}) as record_hash,
     'track' as type,
     'Order Completed' as event_name,
     ordered_at as occurred_text,
@@ -20,18 +18,14 @@ select
     {{ identifiers({
         'user_id': 'customer_id', 'email': 'email', 'phone': 'phone', 'anonymous_id': 'anonymous_id',
     }) }} as identifiers,
-    cast(null as {{ dbt.type_string() }}) as traits,
     {{ object(
         {'order_id': 'order_id', 'destination': 'destination', 'currency': 'currency', 'status': 'status'},
         numbers={'total': 'amount'},
     ) }} as properties,
-    cast(null as {{ dbt.type_string() }}) as context,
-    cast(null as {{ dbt.type_string() }}) as consent,
-    cast(null as {{ dbt.type_string() }}) as previous_id,
     case
         when order_id is null then 'order_id'
         when ordered_at is null then 'ordered_at'
         when amount is null then 'amount'
     end as missing_field,
-    cast(null as {{ dbt.type_string() }}) as unusable_field
+    {{ unset(['record_key', 'record_hash', 'traits', 'context', 'consent', 'previous_id', 'unusable_field']) }}
 from records

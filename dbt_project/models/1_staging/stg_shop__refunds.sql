@@ -8,8 +8,6 @@ with records as (
 select
     {{ record_columns() }},
     {{ keyed_message_id('shop', 'refunds', key=['refund_id'], cursor='updated_at') }} as message_id,
-    cast(null as {{ dbt.type_string() }}) as record_key,
-    cast(null as {{ dbt.type_string() }}) as record_hash,
     'track' as type,
     'Order Refunded' as event_name,
     refunded_at as occurred_text,
@@ -17,15 +15,11 @@ select
     {{ to_utc('refunded_at') }} is null and refunded_at is not null as occurred_is_impossible,
     landed_at as received_at,
     {{ identifiers({'user_id': 'customer_id', 'email': 'email'}) }} as identifiers,
-    cast(null as {{ dbt.type_string() }}) as traits,
     {{ object({'order_id': 'order_id', 'refund_id': 'refund_id'}, numbers={'total': 'amount'}) }} as properties,
-    cast(null as {{ dbt.type_string() }}) as context,
-    cast(null as {{ dbt.type_string() }}) as consent,
-    cast(null as {{ dbt.type_string() }}) as previous_id,
     case
         when refund_id is null then 'refund_id'
         when refunded_at is null then 'refunded_at'
         when amount is null then 'amount'
     end as missing_field,
-    cast(null as {{ dbt.type_string() }}) as unusable_field
+    {{ unset(['record_key', 'record_hash', 'traits', 'context', 'consent', 'previous_id', 'unusable_field']) }}
 from records

@@ -1,0 +1,235 @@
+"""The ledger: what became of each attempt at each operation. Append-only Parquet, one file a batch.
+
+    deliveries/ledger/<sync>/<first>-<last>.parquet   numbers of the rows in it; they only rise, so no two tie
+    deliveries/ledger/_schema/_schema.parquet         empty, so that a glob over the ledger always matches
+    deliveries/in_flight/<sync>.json                  the batch being sent, while it is
+    deliveries/locks/<sync>.lock                      who delivers
+
+A batch's rows come to be with the rename of its file. A process that dies before leaves the in-flight marker, and the
+next delivery writes its rows down as of unknown outcome: they may have arrived.
+"""
+
+import fcntl
+import glob
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cdp_orchestration.delivery.durable import sync_folder, whole_file
+from cdp_orchestration.errors import StopAndTell
+
+SCHEMA = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("sync", pa.string()),
+        ("row_key", pa.string()),
+        ("profile_id", pa.string()),
+        ("operation", pa.string()),  # add, update, remove
+        ("status", pa.string()),  # accepted, refused, failed
+        ("attempt", pa.int64()),  # how often this idempotency_key was tried, counting this
+        ("code", pa.string()),  # the other side's; 'unknown' with status failed: it may have arrived
+        ("message", pa.string()),
+        ("payload_hash", pa.string()),
+        ("identifiers_sent", pa.string()),  # JSON object
+        ("consent_message_id", pa.string()),
+        ("idempotency_key", pa.string()),
+        ("attempted_at", pa.timestamp("us")),  # UTC
+        ("ledger_no", pa.int64()),  # order within the sync
+        ("batch_no", pa.int64()),  # ledger_no of the first row of the same batch
+    ]
+)
+UNKNOWN = "unknown"
+_STEM = re.compile(r"(\d+)-(\d+)")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One row of a frozen plan: an operation that is owed. `fields` and `identifiers` are JSON text."""
+
+    ordinal: int
+    operation: str
+    row_key: str
+    profile_id: str | None
+    fields: str
+    identifiers: str
+    payload_hash: str
+    consent_message_id: str | None
+    idempotency_key: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The outcome of one attempt; `status` is accepted, refused or failed."""
+
+    row: Planned
+    status: str
+    code: str
+    message: str
+
+
+def read_plan(path: Path, rows: int = 10_000) -> Iterator[Planned]:
+    """The rows of a frozen plan, in the order in which they are sent."""
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=rows, columns=list(Planned.__dataclass_fields__)):
+            for row in batch.to_pylist():
+                yield Planned(**row)
+
+
+class Ledger:
+    """The ledger of one home (`<home>/deliveries`). Whoever appends holds `locked(sync)`; anyone may read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = Path(folder)
+
+    def prepare(self) -> None:
+        """Writes the empty file that makes `ledger/*/*.parquet` match from the first day."""
+        path = self.root / "ledger" / "_schema" / "_schema.parquet"
+        if not path.exists() or pq.read_schema(path) != SCHEMA:
+            with whole_file(path) as handle:
+                pq.write_table(SCHEMA.empty_table(), handle)
+
+    @contextmanager
+    def locked(self, sync: str, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+        """One delivery of a sync at a time; waits for another, saying so. The kernel frees it when its holder dies."""
+        path = self.root / "locks" / f"{sync}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                say(f"{sync}: another delivery of it is going on; waiting for it to end.")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def relation(self, sync: str) -> str:
+        """SQL that reads the sync's ledger in DuckDB; empty where nothing was sent yet."""
+        paths = [self.root / "ledger" / "_schema" / "_schema.parquet", *self._files(sync)]
+        names = ", ".join("'" + glob.escape(str(path)).replace("'", "''") + "'" for path in paths)
+        return f"read_parquet([{names}], union_by_name = true)"
+
+    def held(self, sync: str) -> int:
+        """How many rows the destination holds, as far as it accepted them."""
+        self.prepare()
+        with duckdb.connect(":memory:") as connection:
+            row = connection.execute(
+                f"""
+                select count(*) filter (operation <> 'remove') from (
+                    select arg_max(operation, ledger_no) as operation
+                    from {self.relation(sync)} where status = 'accepted' group by row_key
+                )
+                """
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def append(self, sync: str, run_id: str, entries: list[Entry]) -> None:
+        """Writes down a batch's outcomes, all or none."""
+        if not entries:
+            return
+        first = self.next_no(sync)
+        numbers = range(first, first + len(entries))
+        now = datetime.now(UTC).replace(tzinfo=None)
+        rows: list[dict[str, Any]] = [
+            {
+                "run_id": run_id,
+                "sync": sync,
+                "row_key": entry.row.row_key,
+                "profile_id": entry.row.profile_id,
+                "operation": entry.row.operation,
+                "status": entry.status,
+                "attempt": entry.row.attempt,
+                "code": entry.code,
+                "message": entry.message,
+                "payload_hash": entry.row.payload_hash,
+                "identifiers_sent": entry.row.identifiers,
+                "consent_message_id": entry.row.consent_message_id,
+                "idempotency_key": entry.row.idempotency_key,
+                "attempted_at": now,
+                "ledger_no": number,
+                "batch_no": first,
+            }
+            for number, entry in zip(numbers, entries, strict=True)
+        ]
+        with whole_file(self.root / "ledger" / sync / f"{first:012d}-{numbers[-1]:012d}.parquet") as handle:
+            pq.write_table(pa.Table.from_pylist(rows, SCHEMA), handle, compression="zstd")
+
+    def next_no(self, sync: str) -> int:
+        """The number that the next ledger row gets."""
+        return max((_numbers(path)[1] for path in self._files(sync)), default=0) + 1
+
+    def mark(self, sync: str, run_id: str, plan: Path, ordinals: list[int]) -> None:
+        """Says, before anything is sent, which rows of which plan are in flight."""
+        marker = {"run_id": run_id, "plan": plan.name, "ledger_no": self.next_no(sync), "ordinals": _ranges(ordinals)}
+        with whole_file(self._marker(sync)) as handle:
+            handle.write(json.dumps(marker).encode())
+
+    def unmark(self, sync: str) -> None:
+        """The batch's outcomes are in the ledger."""
+        self._marker(sync).unlink(missing_ok=True)
+        sync_folder(self._marker(sync).parent)
+
+    def recover(self, sync: str, plans: Path, say: Callable[[str], None] = lambda _: None) -> None:
+        """Writes down the batch that a dead process had in flight as of unknown outcome. `plans`: the sync's plans.
+
+        Raises StopAndTell when the marker or its plan cannot be read.
+        """
+        folder = self.root / "ledger" / sync
+        for leftover in folder.glob(".*.tmp") if folder.is_dir() else ():
+            leftover.unlink(missing_ok=True)
+        path = self._marker(sync)
+        if not path.exists():
+            return
+        try:
+            marker = json.loads(path.read_bytes())
+            entries = []
+            # A later number: the batch's own file took this one, so its outcomes are known.
+            if self.next_no(sync) <= marker["ledger_no"]:
+                flying = {n for first, last in marker["ordinals"] for n in range(first, last + 1)}
+                said = "the process ended before the answer came"
+                for row in read_plan(plans / marker["plan"]):
+                    if row.ordinal in flying:
+                        entries.append(Entry(row, "failed", UNKNOWN, said))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StopAndTell(
+                f"{path}: a delivery died while sending, and what it was sending cannot be read ({error}). Restore "
+                f"{plans} from a backup; or delete the marker file, accepting that rows of that batch which are not "
+                "wanted any more may stay at the destination."
+            ) from error
+        if entries:
+            say(f"{sync}: run {marker['run_id']} died while sending {len(entries)} rows; they may have arrived.")
+            self.append(sync, marker["run_id"], entries)
+        self.unmark(sync)
+
+    def _marker(self, sync: str) -> Path:
+        return self.root / "in_flight" / f"{sync}.json"
+
+    def _files(self, sync: str) -> list[Path]:
+        folder = self.root / "ledger" / sync
+        names = sorted(os.listdir(folder)) if folder.is_dir() else []
+        return [folder / name for name in names if name.endswith(".parquet") and _STEM.fullmatch(name[:-8])]
+
+
+def _numbers(path: Path) -> tuple[int, int]:
+    first, last = path.stem.split("-")
+    return int(first), int(last)
+
+
+def _ranges(ordinals: list[int]) -> list[list[int]]:
+    """[1, 2, 3, 7] as [[1, 3], [7, 7]], so that a marker for a million rows stays small."""
+    ranges: list[list[int]] = []
+    for ordinal in ordinals:
+        if ranges and ranges[-1][1] == ordinal - 1:
+            ranges[-1][1] = ordinal
+        else:
+            ranges.append([ordinal, ordinal])
+    return ranges

@@ -1,0 +1,180 @@
+"""A delivery plan: what the sync's destination should hold, minus what the ledger shows that it accepted.
+
+The rows are read from the warehouse in one query; all else happens in a DuckDB in memory, so that hashes are the same
+whatever engine the warehouse is. What may be at the destination is known per (row_key, identifiers): a row that was
+sent under an old address is removed under that address.
+
+An attempt of unknown outcome (status failed, code 'unknown') makes its row doubtful until a later operation of it is
+accepted: wanted, it is sent again even if unchanged; not wanted, it is removed even if it was never accepted.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cdp_orchestration.delivery import plan_sql
+from cdp_orchestration.delivery.durable import whole_file
+from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.delivery.sync import Guard, Purpose, Sync, parse_sync
+from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.home import Home
+from cdp_orchestration.warehouse import Warehouse
+
+__all__ = ["Guard", "Plan", "Purpose", "Sync", "backlog", "parse_sync", "planning", "plans_folder"]
+
+_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+_OURS = ("row_key", "profile_id", "consent_message_id")
+_KEPT = 5  # plans hold the fields as they were sent: enough to look into, not an archive of personal data
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Counts of a computed plan; `freeze` writes its rows down.
+
+    operations: owed rows by operation (add, update, remove). removed: removals that no addition of the same row
+    follows. withheld: rows that lack consent. held: rows that the destination holds now.
+    """
+
+    sync: Sync
+    operations: dict[str, int]
+    removed: int
+    withheld: int
+    held: int
+    connection: duckdb.DuckDBPyConnection
+
+    def check_guard(self) -> None:
+        """Raises StopAndTell when more rows would be removed than the sync's guard lets pass."""
+        guard = self.sync.guard
+        if guard.max_removed_percent is None or self.held < max(guard.min_held, 1):
+            return
+        percent = 100 * self.removed / self.held
+        if percent > guard.max_removed_percent:
+            raise StopAndTell(
+                f"{self.sync.name}: nothing was sent, because {self.removed} of the {self.held} rows held "
+                f"({percent:.1f} %) would be removed, more than guard.max_removed_percent = "
+                f"{guard.max_removed_percent:g} in {self.sync.where or 'its yaml'}. If the removal is right, raise or "
+                "remove that guard for one delivery; if not, mend the model."
+            )
+
+    def freeze(self, folder: Path, run_id: str) -> Path:
+        """Writes the plan to <folder>/<run_id>.parquet, whole or not at all, and returns the path.
+
+        The newest five plans of a sync are kept. A second delivery of the same run replaces the first one's plan.
+        """
+        path = folder / f"{_file_name(run_id)}.parquet"
+        self.connection.execute("select * from planned order by ordinal")
+        reader: pa.RecordBatchReader = self.connection.to_arrow_reader(50_000)
+        with whole_file(path) as handle, pq.ParquetWriter(handle, reader.schema, compression="zstd") as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+        older = sorted((p for p in folder.glob("*.parquet") if p != path), key=lambda p: (p.stat().st_mtime_ns, p.name))
+        for leftover in [*older[: max(0, len(older) - _KEPT + 1)], *folder.glob(".*.tmp")]:
+            leftover.unlink(missing_ok=True)
+        return path
+
+
+def plans_folder(home: Home, sync: str) -> Path:
+    """Where a sync's frozen plans are."""
+    return home.deliveries / "plans" / sync
+
+
+@contextmanager
+def planning(sync: Sync, warehouse: Warehouse, ledger: Ledger) -> Iterator[Plan]:
+    """The plan as of now, not yet frozen. Raises StopAndTell naming the model for a null or duplicate row_key,
+    missing columns, or a column type that cannot be sent."""
+    ledger.prepare()
+    rows = _plain(_should_hold(sync, warehouse), sync)
+    with duckdb.connect(":memory:", config={"temp_directory": str(ledger.root / ".spill")}) as connection:
+        connection.register("model", rows)
+        connection.execute(plan_sql.wanted(sync, rows.schema))
+        _check_keys(sync, connection)
+        connection.execute(plan_sql.LEDGER.format(ledger=ledger.relation(sync.name)))
+        connection.execute(plan_sql.PLANNED, {"sync": sync.name, "mirror": sync.mode == "mirror"})
+        counts = dict(connection.execute("select operation, count(*) from planned group by all").fetchall())
+        row = connection.execute(plan_sql.COUNTS).fetchone()
+        assert row is not None
+        yield Plan(
+            sync=sync,
+            operations={operation: counts.get(operation, 0) for operation in ("add", "update", "remove")},
+            removed=row[0],
+            withheld=row[1],
+            held=row[2],
+            connection=connection,
+        )
+
+
+def backlog(sync: Sync, warehouse: Warehouse, home: Home) -> dict[str, int]:
+    """What is owed: {add, update, remove, withheld, held} in rows. Nothing is frozen or sent."""
+    with planning(sync, warehouse, Ledger(home.deliveries)) as plan:
+        return {**plan.operations, "withheld": plan.withheld, "held": plan.held}
+
+
+def _should_hold(sync: Sync, warehouse: Warehouse) -> pa.Table:
+    """The model's rows, and per purpose the message that granted it: one query, so that a build cannot come between."""
+    sql, parameters = plan_sql.should_hold(sync)
+    try:
+        return warehouse.rows(sql, parameters)
+    except duckdb.CatalogException as error:
+        raise StopAndTell(
+            f"{sync.name}: {sync.relation} or profiles.consents is not in the warehouse yet: run `cdp run` first. {error}"
+        ) from None
+
+
+def _plain(rows: pa.Table, sync: Sync) -> pa.Table:
+    """The rows with types that every engine's rendering agrees on. Raises StopAndTell for a column that has none."""
+    model = f"{sync.relation} (declared in {sync.where})" if sync.where else sync.relation
+    names = [name for name in rows.schema.names if not name.startswith(plan_sql.GRANTED)]
+    missing = [name for name in (*_OURS, *sync.identifiers) if name not in names]
+    if missing:
+        raise StopAndTell(
+            f"{model} has no column '{missing[0]}'. A sync's model has {', '.join(_OURS)}, and the columns that the "
+            "field 'identifiers' names: add it to the model, or correct the field."
+        )
+    for number, column in enumerate(rows.schema):
+        kind = column.type
+        if pa.types.is_timestamp(kind):
+            naive = rows.column(number)
+            if kind.tz:  # to UTC, then without zone
+                naive = naive.cast(pa.timestamp("us", "UTC"), safe=False)
+            rows = rows.set_column(number, column.name, naive.cast(pa.timestamp("us"), safe=False))
+        elif any(is_text(kind) for is_text in _TEXT):
+            rows = rows.set_column(number, column.name, rows.column(number).cast(pa.large_string()))
+        elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+            raise StopAndTell(
+                f"{model}: column '{column.name}' has the type {kind}, which cannot be sent: cast it in the model to "
+                "text, bigint, double, boolean or timestamp."
+            )
+    return rows
+
+
+def _check_keys(sync: Sync, connection: duckdb.DuckDBPyConnection) -> None:
+    row = connection.execute(
+        "select row_key, count(*), min(profile_id) from wanted group by row_key having row_key is null or count(*) > 1 "
+        "order by row_key nulls first limit 1"
+    ).fetchone()
+    if row is None:
+        return
+    told = (
+        f"{row[1]} rows without a row_key (profile_id {row[2]})"
+        if row[0] is None
+        else f"row_key '{row[0]}' {row[1]} times"
+    )
+    raise StopAndTell(
+        f"{sync.name}: nothing was sent, because {sync.relation} has {told}. Each row of the model needs a row_key of its "
+        "own; a dbt test (unique, not_null) on it would have held the build."
+    )
+
+
+def _file_name(run_id: str) -> str:
+    """A run id as a file's name; one with other characters gets a hash, so that two do not meet."""
+    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", run_id) and os.path.basename(run_id) == run_id:
+        return run_id
+    return hashlib.sha256(run_id.encode()).hexdigest()[:32]
