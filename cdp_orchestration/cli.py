@@ -13,7 +13,8 @@ from cdp_orchestration import progress
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import PROJECT_ROOT
 
-OUT = Console(soft_wrap=False, highlight=False)
+# Into a pipe or file, lines are as wide as tables want to be.
+OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 ERR = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 

@@ -16,6 +16,9 @@ from cdp_orchestration.pipeline import load_definitions
 from cdp_orchestration.project import dbt_project
 from cdp_orchestration.warehouse import NothingBuilt, Warehouse
 
+# In the order data flows.
+GROUPS = ["sources", "staging", "identity", "profiles", "attributes", "audiences", "activation", "destinations"]
+
 
 def show_status(home: Home, console: Console) -> None:
     """Print it all; where nothing was built yet, say so."""
@@ -55,7 +58,7 @@ def _assets(definitions: dg.Definitions, instance: dg.DagsterInstance) -> list[t
         count = event.asset_materialization.metadata.get("dagster/row_count")
         at = datetime.fromtimestamp(event.timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S")
         rows.append((key.to_user_string(), node.group_name, at, count.value if count else None))
-    return rows
+    return sorted(rows, key=lambda row: GROUPS.index(row[1]) if row[1] in GROUPS else len(GROUPS))
 
 
 def _syncs(home: Home) -> list[tuple[object, ...]]:

@@ -79,7 +79,7 @@ class Warehouse:
     def rows(self, sql: str, parameters: list[object] | None = None) -> pa.Table:
         """The result of one read-only query as an Arrow table."""
         with self.reading() as connection:
-            return connection.execute(sql, parameters or []).to_arrow_table()
+            return connection.sql(sql, params=parameters or None).to_arrow_table()
 
 
 def target() -> str:

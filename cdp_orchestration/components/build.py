@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -51,7 +52,7 @@ def build(
         if before is not None and before != fingerprint and not full:
             say("Identity rules, catalogue or staging mappings changed since the last build: rebuilding everything.")
             full = True
-        if full and context.is_subset and context.op_execution_context.selected_asset_keys != _all_keys(context):
+        if full and context.is_subset and set(context.selected_asset_keys) != _all_keys(context):
             raise StopAndTell(
                 "A full refresh rebuilds every model, but only some are selected: select all models of the warehouse "
                 "(or run `cdp run --full-refresh`)."
@@ -118,19 +119,17 @@ def failures(invocation: DbtCliInvocation | None) -> list[str]:
 
 
 def _told(events: Iterator[Any], context: dg.AssetExecutionContext) -> Iterator[Any]:
-    """Say when a layer is done."""
-    layer, count, since = None, 0, time.monotonic()
+    """Say when the last model of a layer is done (dbt interleaves layers as their inputs are ready)."""
+    left = Counter(key.path[0] for key in context.selected_asset_keys)
+    models = Counter(left)
+    started = time.monotonic()
     for event in events:
-        if isinstance(event, dg.Output | dg.AssetMaterialization):
-            key = context.asset_key_for_output(event.output_name) if isinstance(event, dg.Output) else event.asset_key
-            if key.path[0] != layer:
-                if layer is not None:
-                    say(f"built {layer}: {count} models, {time.monotonic() - since:.1f} s")
-                layer, count, since = key.path[0], 0, time.monotonic()
-            count += 1
+        if isinstance(event, dg.Output):
+            layer = context.asset_key_for_output(event.output_name).path[0]
+            left[layer] -= 1
+            if left[layer] == 0:
+                say(f"built {layer}: {models[layer]} models, {time.monotonic() - started:.0f} s since the start")
         yield event
-    if layer is not None:
-        say(f"built {layer}: {count} models, {time.monotonic() - since:.1f} s")
 
 
 def _all_keys(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:

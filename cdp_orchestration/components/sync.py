@@ -9,7 +9,7 @@ from cdp_orchestration.components.samples import markdown_table
 from cdp_orchestration.components.words import RETRY, in_dagsters_words
 from cdp_orchestration.connections import connections
 from cdp_orchestration.delivery.deliver import Summary, deliver
-from cdp_orchestration.delivery.plan import Sync, parse_sync
+from cdp_orchestration.delivery.sync import Sync, parse_sync
 from cdp_orchestration.errors import CdpError, StopAndTell
 from cdp_orchestration.home import current_home
 from cdp_orchestration.progress import say
