@@ -21,6 +21,8 @@ def dbt_project(home: Home | None = None) -> DbtProject:
     """
     home = home or current_home()
     home.dbt_target.mkdir(parents=True, exist_ok=True)
+    # dagster-dbt seeds each run's own target folder with the parse cache that it finds here.
+    os.environ["DBT_TARGET_PATH"] = str(home.dbt_target)
     project = DbtProject(project_dir=PROJECT_ROOT, profiles_dir=PROJECT_ROOT / "profiles", target_path=home.dbt_target)
     if _is_stale(project.manifest_path):
         _parse(project, home)

@@ -1,6 +1,7 @@
 """One dbt build as a Dagster step: under the warehouse lock, with the clock of the run, full when the rules changed."""
 
 import os
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from cdp_orchestration.home import Home, current_home
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.progress import say
 from cdp_orchestration.warehouse import Warehouse
+
+KEPT_INVOCATIONS = 20
 
 
 class BuildConfig(dg.Config):
@@ -137,10 +140,14 @@ def _all_keys(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
 
 
 def _tidy(invocation: DbtCliInvocation | None) -> None:
-    """Each invocation has a target folder of its own; only what a person may want to read is kept."""
-    if invocation is not None:
-        for name in ("partial_parse.msgpack", "manifest.json", "graph.gpickle", "graph_summary.json"):
-            (invocation.target_path / name).unlink(missing_ok=True)
+    """Each invocation has a target folder of its own: keep what a person may want to read, of the last few."""
+    if invocation is None:
+        return
+    for name in ("partial_parse.msgpack", "manifest.json", "semantic_manifest.json", "graph.gpickle"):
+        (invocation.target_path / name).unlink(missing_ok=True)
+    ours = [folder for folder in invocation.target_path.parent.glob("warehouse-*") if folder.is_dir()]
+    for folder in sorted(ours, key=lambda folder: folder.stat().st_mtime)[:-KEPT_INVOCATIONS]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -1,0 +1,267 @@
+"""What Dagster does with it: groups and lineage, a failed check that holds the push, queueing, a killed run, alarms."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from tests.harness import PROJECT, Platform
+from tests.test_bad_input import copied_project
+
+ME = {
+    "type": "identify",
+    "userId": "u1",
+    "traits": {"email": "u1@x.example"},
+    "timestamp": "2026-10-01T00:00:00Z",
+    "context": {"consent": {"categoryPreferences": {"email_marketing": True}}},
+}
+ORDER = {
+    "type": "track",
+    "event": "Order Completed",
+    "userId": "u1",
+    "timestamp": "2026-10-01T00:00:00Z",
+    "properties": {"order_id": "o1", "total": 3000},
+}
+
+IN_ONE_RUN = """
+import dagster as dg
+from cdp_orchestration.pipeline import load_definitions, ready_home
+ready_home()
+definitions = load_definitions()
+with dg.DagsterInstance.get() as instance:
+    result = definitions.resolve_job_def({job!r}).execute_in_process(instance=instance, raise_on_error=False)
+    print("SUCCESS", result.success)
+    for event in result.all_events:
+        if event.is_step_failure:
+            print("FAILED", event.step_key, event.step_failure_data.user_failure_data)
+        if event.event_type_value == "STEP_START":
+            print("STARTED", event.step_key)
+"""
+CONDITIONS = """
+import dagster as dg
+from cdp_orchestration.pipeline import load_definitions, ready_home
+ready_home()
+with dg.DagsterInstance.get() as instance:
+    definitions = load_definitions()
+    before = dg.evaluate_automation_conditions(definitions, instance)
+    print("AT FIRST", before.total_requested)
+    definitions.resolve_job_def("build").execute_in_process(instance=instance, raise_on_error=False)
+    after = dg.evaluate_automation_conditions(definitions, instance, cursor=before.cursor)
+    asked = [key.to_user_string() for key in definitions.resolve_asset_graph().materializable_asset_keys
+             if after.get_num_requested(key)]
+    print("THEN", *sorted(asked))
+"""
+
+
+def python(platform: Platform, code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=platform.project, env=platform.environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    os.environ["CDP_HOME"] = str(tmp_path_factory.mktemp("definitions"))
+    from cdp_orchestration.pipeline import load_definitions, ready_home
+
+    ready_home()
+    return load_definitions()
+
+
+def test_every_layer_is_a_group_and_every_asset_is_described(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    groups: dict[str, int] = {}
+    for key in graph.materializable_asset_keys:
+        node = graph.get(key)
+        groups[node.group_name] = groups.get(node.group_name, 0) + 1
+        assert node.description, key
+    assert set(groups) == {
+        "sources", "staging", "identity", "profiles", "attributes", "audiences", "activation", "destinations",
+    }  # fmt: skip
+    assert groups["sources"] == 6
+    assert groups["destinations"] == 2
+
+
+def test_lineage_is_unbroken_from_each_source_to_each_destination(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    sources = {key for key in graph.materializable_asset_keys if graph.get(key).group_name == "sources"}
+    for key in graph.materializable_asset_keys:
+        if graph.get(key).group_name != "destinations":
+            continue
+        above, waiting = set(), [key]
+        while waiting:
+            one = waiting.pop()
+            if one not in above:
+                above.add(one)
+                waiting += graph.get(one).parent_keys
+        assert sources <= above, f"{key}: not fed by {sources - above}"
+
+
+def test_tests_of_models_are_blocking_checks(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    checks = {key.name: graph.get(key) for key in graph.asset_check_keys}
+    assert len(checks) > 50
+    assert all(check.blocking for check in checks.values())
+
+
+def test_schedules_stand_where_data_enters_and_the_activation_sensor_has_a_name(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    assert {schedule.name for schedule in repository.schedule_defs} == {
+        "crm_schedule", "email_schedule", "inbox_schedule", "shop_schedule", "web_schedule",
+    }  # fmt: skip
+    sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
+    assert {"activation", "alert_on_failure", "end_dead_runs"} <= set(sensors)
+    assert sensors["activation"].default_status == dg.DefaultSensorStatus.STOPPED
+
+
+def test_a_failed_check_holds_the_push_in_the_same_run_and_in_a_later_one(tmp_path: Path) -> None:
+    project = copied_project(tmp_path)
+    platform = Platform(tmp_path / "home", project)
+    broken = project / "dbt_project" / "tests" / "nobody_is_a_vip.sql"
+    broken.write_text("select profile_id from {{ ref('vips') }}")
+    platform.drop("a.jsonl", [ME, ORDER])
+    done = platform.cdp("run")
+    assert done.returncode == 1
+    assert "nobody_is_a_vip" in done.stderr
+    assert not list((platform.root / "drop").iterdir())
+
+    same_run = python(platform, IN_ONE_RUN.format(job="__ASSET_JOB"))
+    assert "SUCCESS False" in same_run
+    assert "STARTED warehouse" in same_run
+    assert "STARTED sales_desk__vips_to_file" not in same_run
+    later_run = python(platform, IN_ONE_RUN.format(job="deliver"))
+    assert "is held" in later_run
+    assert "nobody_is_a_vip" in later_run
+    assert not list((platform.root / "drop").iterdir())
+
+    broken.unlink()
+    platform.run()
+    assert len(list((platform.root / "drop").glob("*.jsonl"))) == 1
+
+
+def test_the_activation_condition_asks_for_a_sync_with_new_data_once_its_checks_passed(tmp_path: Path) -> None:
+    project = copied_project(tmp_path)
+    platform = Platform(tmp_path / "home", project)
+    platform.drop("a.jsonl", [ME, ORDER])
+    platform.run("--no-deliver")
+    told = python(platform, CONDITIONS)
+    assert "AT FIRST 0" in told
+    assert "THEN crm/newsletter_to_crm sales_desk/vips_to_file" in told
+    broken = project / "dbt_project" / "tests" / "no_vip_is_sent.sql"
+    broken.write_text("select row_key from {{ ref('vips_to_file') }}")
+    assert "THEN crm/newsletter_to_crm\n" in python(platform, CONDITIONS)
+
+
+def test_two_passes_at_once_queue(tmp_path: Path) -> None:
+    platform = Platform(tmp_path)
+    platform.drop("a.jsonl", [ME, ORDER])
+    command = [sys.executable, "-m", "cdp_orchestration.cli", "run"]
+    both = [
+        subprocess.Popen(command, cwd=PROJECT, env=platform.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    outputs = [one.communicate(timeout=300)[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], outputs
+    assert any("waiting" in output for output in outputs)
+    assert platform.rows("select count(*) from staging.messages") == [(2,)]
+    assert platform.rows("select count(*) from activation.deliveries") == [(1,)]
+
+
+def test_runs_of_the_same_warehouse_queue_in_dagster_too(tmp_path: Path) -> None:
+    """Two runs that know nothing of cdp's own lock: a schedule's and a sensor's, say."""
+    platform = Platform(tmp_path)
+    platform.drop("a.jsonl", [ME])
+    platform.run("--no-deliver")
+    code = IN_ONE_RUN.format(job="build")
+    both = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, env=platform.environment(), stdout=subprocess.PIPE,
+                         stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]  # fmt: skip
+    outputs = [one.communicate(timeout=300) for one in both]
+    assert all("SUCCESS True" in out for out, _ in outputs), outputs
+
+
+def test_a_killed_run_does_not_hold_the_next_one_up(tmp_path: Path) -> None:
+    platform = Platform(tmp_path)
+    platform.drop("a.jsonl", [ME, ORDER])
+    platform.run("--no-deliver")
+    platform.drop("b.jsonl", [{"type": "page", "userId": "u1", "messageId": "later"}])
+    victim = subprocess.Popen(
+        [sys.executable, "-c", IN_ONE_RUN.format(job="build")], cwd=PROJECT, env=platform.environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not _dbt_children(victim.pid):
+        time.sleep(0.05)
+    assert _dbt_children(victim.pid), "the build never started dbt"
+    time.sleep(1.0)
+    os.killpg(victim.pid, signal.SIGKILL)
+    victim.wait()
+    done = platform.run()
+    assert "killed run" in done.stdout
+    assert platform.rows("select count(*) from staging.messages where message_id = 'later'") == [(1,)]
+    assert platform.rows("select count(*) from activation.deliveries where status = 'accepted'") == [(1,)]
+
+
+def _dbt_children(pid: int) -> list[int]:
+    found = []
+    for task in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+            if int(fields[1]) == pid and b"dbt" in (task / "cmdline").read_bytes():
+                found.append(int(task.name))
+        except (OSError, IndexError):
+            continue
+    return found
+
+
+def test_a_failed_run_is_told_to_the_alert_webhook(definitions: dg.Definitions, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cdp_orchestration.defs.automation import alert_on_failure
+
+    received: list[dict[str, str]] = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = HTTPServer(("127.0.0.1", 0), Listener)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    @dg.op
+    def breaks() -> None:
+        raise ValueError("on purpose")
+
+    @dg.job
+    def broken_job() -> None:
+        breaks()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = broken_job.execute_in_process(instance=instance, raise_on_error=False)
+        context = dg.build_run_status_sensor_context(
+            sensor_name="alert_on_failure", dagster_instance=instance, dagster_run=result.dagster_run,
+            dagster_event=result.get_run_failure_event(),
+        ).for_run_failure()  # fmt: skip
+        monkeypatch.delenv("CDP_ALERT_WEBHOOK_URL", raising=False)
+        alert_on_failure(context)
+        assert received == []
+        monkeypatch.setenv("CDP_ALERT_WEBHOOK_URL", f"http://127.0.0.1:{server.server_port}/")
+        alert_on_failure(context)
+    server.shutdown()
+    assert [message["job"] for message in received] == ["broken_job"]
+    assert "failed" in received[0]["text"]

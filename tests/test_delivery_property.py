@@ -1,0 +1,126 @@
+"""Whatever was wanted and whatever went wrong on the way: once faults stop, the destination holds what is wanted."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cdp_orchestration.destinations import NoAnswer, Operation, Outcome
+from cdp_orchestration.errors import CdpError, Refused, StopAndTell
+from tests.test_delivery import Recorder, World, vips
+
+CONSENT = [{"regulation": "gdpr", "purpose": "email_marketing"}]
+Held = dict[tuple[str, str], Any]
+
+
+class PowerCut(BaseException):
+    """The process dies."""
+
+
+class Faulty(Recorder):
+    """A destination that knows people by row_key and email, ignores keys that it took before, and has its days.
+
+    `days`: what goes wrong with each request, in order; afterwards nothing does.
+    """
+
+    def __init__(self, batch_size: int | None, ordered: bool) -> None:
+        super().__init__(batch_size=batch_size, ordered=ordered)
+        self.days: list[str] = []
+        self.held: Held = {}
+        self.seen: set[str] = set()
+
+    def send(self, sync: str, run_id: str, operations: list[Operation]) -> list[Outcome]:
+        day = self.days.pop(0) if self.days else "fine"
+        if day == "refused":
+            raise Refused("not today", code="422")
+        if day == "down":
+            raise NoAnswer("down", code="503", may_have_arrived=False)
+        if day == "stop":
+            raise StopAndTell("401")
+        if day == "died before":
+            raise PowerCut
+        bad = operations[0].row_key if day == "one row refused" else None
+        took = [o for o in operations if o.row_key != bad]
+        for operation in took[: len(took) // 2] if day == "lost halfway" else took:
+            self._take(operation)
+        if day in ("answer lost", "lost halfway"):
+            raise NoAnswer("timeout")
+        if day == "broken":
+            raise RuntimeError("bug")
+        if day == "died after":
+            raise PowerCut
+        return [Outcome(o.row_key, "refused" if o.row_key == bad else "accepted") for o in operations]
+
+    def _take(self, operation: Operation) -> None:
+        if operation.idempotency_key in self.seen:
+            return
+        self.seen.add(operation.idempotency_key)
+        key = (operation.row_key, operation.identifiers["email"])
+        if operation.operation == "remove":
+            assert operation.fields == operation.identifiers
+            self.held.pop(key, None)
+        else:
+            self.held[key] = operation.fields
+
+
+DAYS = st.sampled_from(
+    ["fine", "refused", "one row refused", "down", "answer lost", "lost halfway", "broken", "stop", "died before",
+     "died after"]
+)  # fmt: skip
+ROW = st.tuples(st.sampled_from(["x@x.io", "y@x.io"]), st.sampled_from([None, 1.0, 2.0]), st.booleans())
+WANTED = st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), ROW)
+STEPS = st.lists(st.tuples(WANTED, st.lists(DAYS, max_size=4)), min_size=1, max_size=4)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=STEPS, batching=st.sampled_from([(1, False), (3, False), (None, True), (2, True)]))
+def test_the_destination_ends_up_with_what_is_wanted(steps: list[Any], batching: tuple[int | None, bool]) -> None:
+    sync = vips(consent=CONSENT, identifiers=["email"])
+    with tempfile.TemporaryDirectory() as folder:
+        world, crm = World(Path(folder)), Faulty(*batching)
+        allowed: Held = {}
+        for wanted, days in steps:
+            world.want({key: {"email": email, "spend_usd": spend} for key, (email, spend, _) in wanted.items()})
+            world.grant({f"p-{key}": "granted" if yes else "denied" for key, (_, _, yes) in wanted.items()})
+            allowed = {
+                (key, email): {"email": email, "spend_usd": spend} for key, (email, spend, yes) in wanted.items() if yes
+            }
+            crm.days = list(days)
+            try:
+                world.deliver(crm, sync)
+            except (PowerCut, CdpError):
+                pass
+        crm.days = []
+        summary = world.deliver(crm, sync)
+        assert summary.stopped is None
+        assert crm.held == allowed
+        assert replayed(world) == {key: fields["email"] for key, fields in allowed.items()}
+        assert summary.held == len(allowed)
+        crm.requests.clear()
+        world.deliver(crm, sync)
+        assert crm.requests == [], "nothing is owed any more"
+
+
+def replayed(world: World) -> dict[tuple[str, str], str]:
+    """What the accepted operations of the ledger, in its order, leave at the destination."""
+    held = {}
+    for row in world.ledger():
+        if row["status"] == "accepted":
+            email = row["identifiers_sent"].removeprefix('{"email":"').removesuffix('"}')
+            if row["operation"] == "remove":
+                held.pop((row["row_key"], email), None)
+            else:
+                held[row["row_key"], email] = email
+    return held
+
+
+@pytest.mark.parametrize("mode", ["mirror", "upsert"])
+def test_rows_without_consent_never_leave(tmp_path: Path, mode: str) -> None:
+    world, crm = World(tmp_path), Faulty(2, False)
+    world.want({key: {"email": f"{key}@x.io", "spend_usd": 1.0} for key in "abcd"})
+    world.grant({"p-a": "granted", "p-b": "denied", "p-c": "unknown"})
+    world.deliver(crm, vips(consent=CONSENT, identifiers=["email"], mode=mode))
+    assert set(crm.held) == {("a", "a@x.io")}

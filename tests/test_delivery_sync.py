@@ -1,0 +1,71 @@
+"""What a model may declare about its sync, and what is said about what it may not."""
+
+from typing import Any
+
+import pytest
+
+from cdp_orchestration.delivery.plan import Guard, Purpose, parse_sync
+from cdp_orchestration.errors import StopAndTell
+
+MINIMAL = {"destination": "crm", "consent": "not_required"}
+WHERE = "models/6_activation/vips.yml"
+
+
+def test_the_defaults() -> None:
+    sync = parse_sync("vips", "activation.vips", MINIMAL, WHERE)
+    assert (sync.mode, sync.identifiers, sync.consent, sync.where) == ("mirror", ("row_key",), "not_required", WHERE)
+    assert sync.guard == Guard(max_removed_percent=None, min_held=20)
+
+
+def test_everything_said() -> None:
+    meta = {
+        "destination": "crm",
+        "mode": "upsert",
+        "consent": [{"regulation": "gdpr", "purpose": "email_marketing"}],
+        "identifiers": ["email", "row_key"],
+        "guard": {"max_removed_percent": 30, "min_held": 5},
+    }
+    sync = parse_sync("vips", "activation.vips", meta, WHERE)
+    assert sync.consent == (Purpose("gdpr", "email_marketing"),)
+    assert (sync.mode, sync.identifiers, sync.guard) == ("upsert", ("email", "row_key"), Guard(30.0, 5))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"consent": None}, "state the purposes it needs, or `consent: not_required`"),
+        ({"consent": []}, "state the purposes it needs, or `consent: not_required`"),
+        ({"consent": "yes"}, "state the purposes it needs, or `consent: not_required`"),
+        ({"consent": [{"regulation": "gdpr"}]}, r"consent\[0\]\.purpose"),
+        ({"consent": [{"regulation": "gdpr", "purpose": "x", "state": "y"}]}, r"unknown field 'consent\[0\]\.state'"),
+        ({"consent": ["email"]}, r"consent\[0\]"),
+        ({"destination": None}, "field 'destination' is missing"),
+        ({"destination": 3}, "field 'destination'"),
+        ({"mode": "append"}, "field 'mode' is 'append': use mirror"),
+        ({"frequency": 3}, "unknown field 'frequency'.*destination, mode"),
+        ({"identifiers": []}, "field 'identifiers'"),
+        ({"identifiers": "email"}, "field 'identifiers'"),
+        ({"identifiers": ["email", "email"]}, "names a column twice"),
+        ({"guard": 3}, "field 'guard'"),
+        ({"guard": {"max": 3}}, r"unknown field 'guard\.max'"),
+        ({"guard": {"max_removed_percent": 101}}, r"guard\.max_removed_percent"),
+        ({"guard": {"max_removed_percent": "many"}}, r"guard\.max_removed_percent"),
+        ({"guard": {"max_removed_percent": float("nan")}}, r"guard\.max_removed_percent"),
+        ({"guard": {"min_held": True}}, r"guard\.min_held"),
+    ],
+)
+def test_a_faulty_declaration_names_file_field_and_remedy(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(StopAndTell, match=told) as caught:
+        parse_sync("vips", "activation.vips", {**MINIMAL, **change}, WHERE)
+    assert str(caught.value).startswith(f"{WHERE}: sync 'vips':")
+
+
+@pytest.mark.parametrize("meta", [{}, {"destination": "crm"}, None, ["crm"]])
+def test_what_is_missing_is_asked_for(meta: Any) -> None:
+    with pytest.raises(StopAndTell, match="destination|consent"):
+        parse_sync("vips", "activation.vips", meta, WHERE)
+
+
+def test_a_name_becomes_a_folder() -> None:
+    with pytest.raises(StopAndTell, match="letters"):
+        parse_sync("../vips", "activation.vips", MINIMAL, WHERE)
