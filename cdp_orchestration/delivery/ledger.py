@@ -95,9 +95,13 @@ class Ledger:
     def prepare(self) -> None:
         """Writes the empty file that makes `ledger/*/*.parquet` match from the first day."""
         path = self.root / "ledger" / "_schema" / "_schema.parquet"
-        if not path.exists() or pq.read_schema(path) != SCHEMA:
-            with whole_file(path) as handle:
-                pq.write_table(SCHEMA.empty_table(), handle)
+        if _has_schema(path):
+            return
+        # Two first deliveries (or a status) of a new home may come at once; no sync's name begins with _.
+        with self.locked("_schema"):
+            if not _has_schema(path):
+                with whole_file(path) as handle:
+                    pq.write_table(SCHEMA.empty_table(), handle)
 
     @contextmanager
     def locked(self, sync: str, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
@@ -217,6 +221,10 @@ class Ledger:
         folder = self.root / "ledger" / sync
         names = sorted(os.listdir(folder)) if folder.is_dir() else []
         return [folder / name for name in names if name.endswith(".parquet") and _STEM.fullmatch(name[:-8])]
+
+
+def _has_schema(path: Path) -> bool:
+    return path.exists() and bool(pq.read_schema(path) == SCHEMA)
 
 
 def _numbers(path: Path) -> tuple[int, int]:

@@ -125,10 +125,11 @@ def _quality(home: Home, connection: Any) -> list[tuple[str, Any]]:
         judged as (
             select person_id, profile_id from truth join identity.identifiers using (identifier_type, identifier_value)
         ),
-        both as (select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from judged group by person_id, profile_id)),
+        in_both as (select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from judged group by person_id, profile_id)),
         ours as (select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from judged group by profile_id)),
         theirs as (select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from judged group by person_id))
-        select both.pairs / nullif(ours.pairs, 0), both.pairs / nullif(theirs.pairs, 0) from both, ours, theirs
+        select in_both.pairs / nullif(ours.pairs, 0), in_both.pairs / nullif(theirs.pairs, 0)
+        from in_both, ours, theirs
         """,
         [str(home.root / "truth" / "identifiers.csv")],
     ).fetchone()
