@@ -1,8 +1,6 @@
 """Deliveries against a small real warehouse; the kit here (World, Recorder) serves the other delivery tests too."""
 
 import json
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -258,33 +256,6 @@ def test_the_warehouse_is_free_while_sending(world: World) -> None:
     assert world.deliver(crm).accepted == Counter(add=3), "the plan is frozen: what is built meanwhile is for later"
     crm.answer = accept
     assert world.deliver(crm).accepted == Counter(remove=2)
-
-
-def test_deliveries_of_one_sync_take_turns(world: World) -> None:
-    world.want(people(3))
-    entered, go_on, said = threading.Event(), threading.Event(), []
-
-    def slow(operations: list[Operation]) -> list[Outcome]:
-        entered.set()
-        assert go_on.wait(10)
-        return accept(operations)
-
-    first, second = Recorder(slow), Recorder()
-    threads = [threading.Thread(target=world.deliver, args=(first,))]
-    threads[0].start()
-    assert entered.wait(10)
-    threads.append(threading.Thread(target=world.deliver, args=(second,), kwargs={"say": said.append}))
-    threads[1].start()
-    deadline = time.monotonic() + 10
-    while not said and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert "another delivery" in said[0]
-    assert second.requests == []
-    go_on.set()
-    for thread in threads:
-        thread.join(10)
-    assert len(first.requests) == 1
-    assert second.requests == [], "the first delivery sent all of it"
 
 
 def test_the_ledger_says_what_became_of_each_row(world: World) -> None:

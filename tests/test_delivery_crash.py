@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from cdp_orchestration.demo.receiver import Receiver
+from cdp_orchestration.destinations import Operation, Outcome
 from cdp_orchestration.destinations.file_drop import FileDrop, FileDropConfig
 from cdp_orchestration.destinations.webhook import Webhook, WebhookConfig
 from tests.harness import PROJECT
-from tests.test_delivery import World, people
+from tests.test_delivery import Recorder, World, accept, people
 
 BATCH, ROWS, KILLS, TOKEN = 5, 150, 4, "t0ken"
 
@@ -60,7 +62,9 @@ def test_killed_at_any_moment_nothing_is_lost_and_one_batch_repeated(tmp_path: P
     with Receiver(tmp_path / "crm.json", TOKEN) as receiver:
         receiver.delay = 0.004
         for kill in range(KILLS):
-            kill_after(start(world, receiver.url, f"killed_{kill}"), receiver, chance.randint(1, 6), chance.random() / 50)
+            kill_after(
+                start(world, receiver.url, f"killed_{kill}"), receiver, chance.randint(1, 6), chance.random() / 50
+            )
         seen = len(receiver.log)
         last = start(world, receiver.url, "last")
         output, _ = last.communicate(timeout=60)
@@ -78,6 +82,33 @@ def test_killed_at_any_moment_nothing_is_lost_and_one_batch_repeated(tmp_path: P
         requests = receiver.stats()["requests"]
         start(world, receiver.url, "again").communicate(timeout=60)
         assert receiver.stats()["requests"] == requests
+
+
+def test_deliveries_of_one_sync_take_turns(world: World) -> None:
+    world.want(people(3))
+    entered, go_on, said = threading.Event(), threading.Event(), []
+
+    def slow(operations: list[Operation]) -> list[Outcome]:
+        entered.set()
+        assert go_on.wait(10)
+        return accept(operations)
+
+    first, second = Recorder(slow), Recorder()
+    threads = [threading.Thread(target=world.deliver, args=(first,))]
+    threads[0].start()
+    assert entered.wait(10)
+    threads.append(threading.Thread(target=world.deliver, args=(second,), kwargs={"say": said.append}))
+    threads[1].start()
+    deadline = time.monotonic() + 10
+    while not said and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "another delivery" in said[0]
+    assert second.requests == []
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(first.requests) == 1
+    assert second.requests == [], "the first delivery sent all of it"
 
 
 def test_two_processes_take_turns(tmp_path: Path) -> None:
@@ -104,12 +135,11 @@ def test_a_file_is_dropped_once_whenever_the_process_died(
     real = os.replace
 
     def die(source: Path, target: Path) -> None:
-        if "drop" not in str(target):
+        dropped = Path(target).parent == world.home.drop
+        if not dropped or moment == "after":
             real(source, target)
-            return
-        if moment == "after":
-            real(source, target)
-        raise Dead
+        if dropped:
+            raise Dead
 
     world = World(tmp_path / "home")
     world.want(people(3))

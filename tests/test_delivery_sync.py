@@ -62,7 +62,7 @@ def test_a_faulty_declaration_names_file_field_and_remedy(change: dict[str, Any]
 
 @pytest.mark.parametrize("meta", [{}, {"destination": "crm"}, None, ["crm"]])
 def test_what_is_missing_is_asked_for(meta: Any) -> None:
-    with pytest.raises(StopAndTell, match="destination|consent"):
+    with pytest.raises(StopAndTell, match=r"destination|consent"):
         parse_sync("vips", "activation.vips", meta, WHERE)
 
 

@@ -33,7 +33,8 @@ class Summary:
     """What a delivery did, in rows by operation: planned = accepted + refused + failed + not_attempted.
 
     withheld: rows without consent. held: rows at the destination afterwards. seconds: wall time. problems: examples.
-    stopped: why rows that may be sent are still owed, None where each planned row was answered.
+    stopped: why rows that may be sent are still owed; None where only refused rows, and additions that wait for a
+    refused removal, are.
     """
 
     sync: str

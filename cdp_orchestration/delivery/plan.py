@@ -67,11 +67,12 @@ class Plan:
     def freeze(self, folder: Path, run_id: str) -> Path:
         """Writes the plan to <folder>/<run_id>.parquet, whole or not at all, and returns the path.
 
-        The newest five plans of a sync are kept. A second delivery of the same run replaces the first one's plan.
+        The newest five plans of a sync are kept, to look into. An unfinished one is never resumed: the next delivery
+        writes down what was in flight and plans anew. A second delivery of one run replaces the first one's plan.
         """
         path = folder / f"{_file_name(run_id)}.parquet"
-        self.connection.execute("select * from planned order by ordinal")
-        reader: pa.RecordBatchReader = self.connection.to_arrow_reader(50_000)
+        planned = self.connection.sql("select * from planned order by ordinal")
+        reader: pa.RecordBatchReader = planned.to_arrow_reader(50_000)
         with whole_file(path) as handle, pq.ParquetWriter(handle, reader.schema, compression="zstd") as writer:
             for batch in reader:
                 writer.write_batch(batch)
@@ -99,8 +100,7 @@ def planning(sync: Sync, warehouse: Warehouse, ledger: Ledger) -> Iterator[Plan]
         connection.execute(plan_sql.LEDGER.format(ledger=ledger.relation(sync.name)))
         connection.execute(plan_sql.PLANNED, {"sync": sync.name, "mirror": sync.mode == "mirror"})
         counts = dict(connection.execute("select operation, count(*) from planned group by all").fetchall())
-        row = connection.execute(plan_sql.COUNTS).fetchone()
-        assert row is not None
+        [row] = connection.execute(plan_sql.COUNTS).fetchall()
         yield Plan(
             sync=sync,
             operations={operation: counts.get(operation, 0) for operation in ("add", "update", "remove")},

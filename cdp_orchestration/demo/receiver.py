@@ -9,8 +9,10 @@ GET /             the same for people
 import hmac
 import html
 import json
+import socket
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -50,8 +52,7 @@ class Receiver:
             self._keys = dict.fromkeys(stored["keys"])
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", self.port), _handler(self))
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -61,8 +62,9 @@ class Receiver:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._server.shutdown()
-        self._server.server_close()
         self._thread.join()
+        self._server.hang_up()
+        self._server.server_close()
 
     @property
     def url(self) -> str:
@@ -131,6 +133,30 @@ class Receiver:
             f"<h2>Since the start</h2><table>{''.join(counts)}</table>"
             "<p><a href=/state>state</a> <a href=/stats>stats</a>"
         )
+
+
+class _Server(ThreadingHTTPServer):
+    """Ends with its last answer: a connection that a sender keeps open would otherwise be served for ever."""
+
+    daemon_threads = False  # so that server_close waits for requests at hand
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._open: set[Any] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """Reads no further request; answers still go out."""
+        for request in list(self._open):
+            with suppress(OSError):
+                request.shutdown(socket.SHUT_RD)
 
 
 def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:

@@ -68,6 +68,9 @@ class DestinationConfig(pydantic.BaseModel):
     kind: str = pydantic.Field(
         description="The kind of destination: the name of a file in cdp_orchestration/destinations."
     )
+    batch_size: int | None = pydantic.Field(
+        default=None, ge=1, description="The most operations that go out together; leave out for the kind's own number."
+    )
 
 
 class Destination(ABC):
@@ -86,6 +89,8 @@ class Destination(ABC):
     def __init__(self, config: Any, home_root: Path) -> None:
         """`config` is an instance of this kind's Config, rendered; `home_root` is CDP_HOME, absolute."""
         self.config = config
+        if config.batch_size is not None:
+            self.batch_size = config.batch_size
         self.home_root = Path(home_root)
 
     @abstractmethod

@@ -23,8 +23,9 @@ from cdp_orchestration.errors import Refused, StopAndTell
 
 _EXCERPT = 300
 _RETRIED = {408, 425, 429}
-# The server says that it did not take the request; after any other 5xx it may have.
-_SURELY_NOT_TAKEN = {408, 425, 429, 503}
+# The server says that it did not take the request. After a 5xx it may have: a proxy answers 502, 503 or 504 also when
+# the connection behind it broke after the request had gone through.
+_SURELY_NOT_TAKEN = {408, 425, 429}
 
 
 class WebhookConfig(DestinationConfig):
@@ -68,7 +69,6 @@ class Webhook(Destination):
     def __init__(self, config: WebhookConfig, home_root: Path) -> None:
         """Raises StopAndTell for a token or header that cannot be sent, before any row is planned."""
         super().__init__(config, home_root)
-        self.batch_size = config.batch_size
         token = config.token.get_secret_value() if config.token else ""
         self._headers = {name: value.get_secret_value() for name, value in config.headers.items()}
         if token:

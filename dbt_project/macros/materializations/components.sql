@@ -1,7 +1,8 @@
 {# Connected components by contraction, in plain SQL: any graph, looped to a proven fixpoint.
 
    Each round every node points at its smallest smaller neighbour, the pointers are followed to their ends, and the
-   edges are rewritten between the ends. A round that leaves no edge is the last; no number of rounds is assumed.
+   edges are rewritten between the ends. A round that leaves no edge is the last; no number of rounds is assumed (the
+   bounds below only keep the template engine from turning for ever: reaching one is an error, never a wrong answer).
    Nodes are integers; `instance` keeps independent graphs apart, so many are solved in the same statements. #}
 
 {% macro scratch_table(name, sql) -%}
@@ -20,13 +21,13 @@
     {%- set state.edges = cdp.scratch_table(name ~ '_edges_0',
         'select distinct instance, least(a, b) as a, greatest(a, b) as b from ' ~ edges ~ ' where a <> b') -%}
     {%- set state.open = cdp.scalar('select count(*) from ' ~ state.edges) -%}
-    {%- for _ in range(100000) if state.open > 0 -%}
+    {%- for _ in range(10000) if state.open > 0 -%}
         {%- set state.round = state.round + 1 -%}
         {%- set pointers = cdp.scratch_table(name ~ '_pointers_' ~ state.round ~ '_0',
             'select instance, b as node, min(a) as root from ' ~ state.edges ~ ' group by instance, b') -%}
         {%- set state.pointers = pointers -%}
         {%- set state.moving = 1 -%}
-        {%- for jump in range(1, 100000) if state.moving > 0 -%}
+        {%- for jump in range(1, 128) if state.moving > 0 -%}
             {%- set jumped = cdp.scratch_table(name ~ '_pointers_' ~ state.round ~ '_' ~ jump,
                 'select here.instance, here.node, coalesce(there.root, here.root) as root, '
                 ~ 'case when there.root is null then 0 else 1 end as moved from ' ~ state.pointers ~ ' as here left join '

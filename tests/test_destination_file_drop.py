@@ -1,0 +1,123 @@
+"""Files of operations: what is in them, and that they are there whole or not at all."""
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import pytest
+
+from cdp_orchestration.destinations import KINDS, NoAnswer, Operation, Outcome
+from cdp_orchestration.destinations.file_drop import FileDrop, FileDropConfig
+from cdp_orchestration.errors import StopAndTell
+
+ROWS = [
+    Operation("remove", "a", {"email": "old@x.io"}, "key-1", {"email": "old@x.io"}),
+    Operation("add", "a", {"email": "nü@x.io", "spend_usd": 1.5, "gone": None, "is_vip": True}, "key-2"),
+    Operation("update", "b", {"note": 'a "quote",\nand a line'}, "key-3"),
+]
+
+
+def drop(root: Path, **fields: Any) -> FileDrop:
+    return FileDrop(FileDropConfig(kind="file_drop", **fields), root)
+
+
+def test_a_line_per_operation_in_the_order_given(tmp_path: Path) -> None:
+    outcomes = drop(tmp_path).send("vips", "run-1", ROWS)
+    [file] = (tmp_path / "drop").iterdir()
+    assert file.read_text() == (
+        '{"operation":"remove","row_key":"a","idempotency_key":"key-1","fields":{"email":"old@x.io"}}\n'
+        '{"operation":"add","row_key":"a","idempotency_key":"key-2",'
+        '"fields":{"email":"nü@x.io","spend_usd":1.5,"gone":null,"is_vip":true}}\n'
+        '{"operation":"update","row_key":"b","idempotency_key":"key-3",'
+        '"fields":{"note":"a \\"quote\\",\\nand a line"}}\n'
+    )
+    assert outcomes == [Outcome(o.row_key, "accepted", "written", file.name) for o in ROWS]
+    assert file.name.startswith("vips-2")
+    assert file.suffix == ".jsonl"
+
+
+def test_csv_has_a_column_for_each_field_of_any_operation(tmp_path: Path) -> None:
+    drop(tmp_path, format="csv").send("vips", "run-1", ROWS)
+    [file] = (tmp_path / "drop").iterdir()
+    with open(file, newline="") as handle:
+        lines = list(csv.reader(handle))
+    assert lines == [
+        ["operation", "row_key", "idempotency_key", "email", "spend_usd", "gone", "is_vip", "note"],
+        ["remove", "a", "key-1", "old@x.io", "", "", "", ""],
+        ["add", "a", "key-2", "nü@x.io", "1.5", "", "true", ""],
+        ["update", "b", "key-3", "", "", "", "", 'a "quote",\nand a line'],
+    ]
+
+
+def test_csv_says_when_a_column_of_the_model_clashes_with_its_own(tmp_path: Path) -> None:
+    with pytest.raises(StopAndTell, match=r"column 'operation'.*Rename it"):
+        drop(tmp_path, format="csv").send("vips", "run-1", [Operation("add", "a", {"operation": "x"}, "key")])
+    assert not list(tmp_path.glob("drop/*"))
+
+
+def test_the_same_operations_are_not_written_twice(tmp_path: Path) -> None:
+    first = drop(tmp_path).send("vips", "run-1", ROWS)
+    assert drop(tmp_path).send("vips", "run-2", ROWS) == first
+    assert len(list((tmp_path / "drop").iterdir())) == 1
+    drop(tmp_path).send("vips", "run-3", ROWS[:1])
+    drop(tmp_path).send("others", "run-3", ROWS[:1])
+    assert len(list((tmp_path / "drop").iterdir())) == 3
+
+
+def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(NoAnswer, match="No space left") as caught:
+            drop(tmp_path).send("vips", "run-1", ROWS)
+    assert not caught.value.may_have_arrived
+    assert list((tmp_path / "drop").iterdir()) == []
+
+
+def test_half_a_file_of_a_dead_process_is_hidden_and_swept_away(tmp_path: Path) -> None:
+    (tmp_path / "drop").mkdir()
+    half = tmp_path / "drop" / ".vips-20260101T000000Z-0123456789abcdef.jsonl.tmp"
+    half.write_text('{"operation":"add"')
+    drop(tmp_path).send("vips", "run-1", ROWS)
+    assert not half.exists()
+    assert [path.name[0] for path in (tmp_path / "drop").iterdir()] == ["v"]
+
+
+def test_the_folder_is_below_the_home_unless_absolute(tmp_path: Path) -> None:
+    drop(tmp_path / "home", folder="for/sales").send("vips", "run-1", ROWS)
+    drop(tmp_path / "home", folder=str(tmp_path / "else")).send("vips", "run-1", ROWS)
+    assert len(list((tmp_path / "home" / "for" / "sales").iterdir())) == 1
+    assert len(list((tmp_path / "else").iterdir())) == 1
+
+
+def test_a_folder_that_cannot_be_one_stops_and_names_the_field(tmp_path: Path) -> None:
+    (tmp_path / "drop").write_text("a file")
+    with pytest.raises(StopAndTell, match="field 'folder'"):
+        drop(tmp_path).send("vips", "run-1", ROWS)
+
+
+def test_nothing_to_send_writes_nothing(tmp_path: Path) -> None:
+    assert drop(tmp_path).send("vips", "run-1", []) == []
+    assert not (tmp_path / "drop").exists()
+
+
+def test_the_whole_plan_goes_into_one_file_unless_told_otherwise(tmp_path: Path) -> None:
+    assert KINDS["file_drop"] is FileDrop
+    assert (drop(tmp_path).batch_size, drop(tmp_path).ordered) == (None, True)
+    assert drop(tmp_path, batch_size=1000).batch_size == 1000
+    for fields in ({"batch_size": 0}, {"format": "xml"}, {"path": "x"}):
+        with pytest.raises(pydantic.ValidationError):
+            FileDropConfig(kind="file_drop", **fields)
+
+
+def test_lines_can_be_read_back(tmp_path: Path) -> None:
+    odd = Operation("add", "\u2028", {"text": "\u2028\x00\U0001f600"}, "key")
+    drop(tmp_path).send("vips", "run-1", [odd])
+    [file] = (tmp_path / "drop").iterdir()
+    [line] = file.read_bytes().split(b"\n")[:-1]
+    assert json.loads(line)["fields"] == odd.fields
