@@ -27,7 +27,7 @@ demo: setup  ## Run the main job on the demo company and show what happened
 	@$(BIN)/cdp demo
 
 test: setup  ## Run the whole test suite
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 dev: setup  ## Open Dagster's UI on http://127.0.0.1:3000 (the demo's state unless CDP_HOME says otherwise)
 	@CDP_HOME="$${CDP_HOME:-data/demo}" $(BIN)/cdp dev

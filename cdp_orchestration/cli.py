@@ -128,7 +128,8 @@ def quarantine(samples: int) -> None:
 def reset(yes: bool, everything: bool) -> None:
     """Remove the warehouse (it can be rebuilt from landing); with --everything the whole CDP_HOME.
 
-    The ledger stays without --everything: it knows what destinations hold.
+    The ledger stays without --everything: it knows what destinations hold. The history of audiences (entries and exits)
+    lives in the warehouse and goes with it; members of today enter anew.
     """
     from cdp_orchestration.home import current_home
 

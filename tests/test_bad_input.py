@@ -16,7 +16,12 @@ from tests.harness import PROJECT, Platform
 def messy(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """A home whose sources hold all kinds of bad input beside good rows."""
     platform = Platform(tmp_path_factory.mktemp("messy"))
-    good = {"type": "identify", "userId": "good", "traits": {"email": "good@x.example"}, "timestamp": "2026-10-01T00:00:00Z"}
+    good = {
+        "type": "identify",
+        "userId": "good",
+        "traits": {"email": "good@x.example"},
+        "timestamp": "2026-10-01T00:00:00Z",
+    }
     platform.drop(
         "events.jsonl",
         [
@@ -30,7 +35,9 @@ def messy(tmp_path_factory: pytest.TempPathFactory) -> Platform:
             "[1, 2]",
         ],
     )
-    (platform.root / "inbox" / "broken.jsonl.gz").write_bytes(gzip.compress(b'{"type":"page","userId":"u"}\n' * 50)[:-20])
+    (platform.root / "inbox" / "broken.jsonl.gz").write_bytes(
+        gzip.compress(b'{"type":"page","userId":"u"}\n' * 50)[:-20]
+    )
     crm = platform.root / "company" / "crm"
     crm.mkdir(parents=True)
     header = "customer_id,email,phone,first_name,last_name,country,loyalty_tier,birth_date,email_opt_in,updated_at"
@@ -44,8 +51,12 @@ def messy(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     database.execute(
         "create table orders (order_id, customer_id, email, phone, anonymous_id, destination, amount, currency, status, ordered_at, updated_at)"
     )
-    database.execute("insert into orders values ('o1','C1',null,null,null,'Rome','10.50','USD','paid','2026-10-01T00:00:00Z','2026-10-01T00:00:00Z')")
-    database.execute("insert into orders values ('o2','C1',null,null,null,'Rome',null,'USD','paid','2026-10-01T00:00:00Z','2026-10-01T00:00:00Z')")
+    database.execute(
+        "insert into orders values ('o1','C1',null,null,null,'Rome','10.50','USD','paid','2026-10-01T00:00:00Z','2026-10-01T00:00:00Z')"
+    )
+    database.execute(
+        "insert into orders values ('o2','C1',null,null,null,'Rome',null,'USD','paid','2026-10-01T00:00:00Z','2026-10-01T00:00:00Z')"
+    )
     database.commit()
     platform.result = platform.cdp("run", "--as-of", "2026-11-20")  # type: ignore[attr-defined]
     return platform
@@ -87,7 +98,9 @@ def test_bad_records_are_in_quarantine_with_their_reason(
 
 
 def test_unreadable_files_are_named(messy: Platform) -> None:
-    details = " ".join(row[0] for row in messy.rows("select detail from staging.quarantine where reason = 'unreadable'"))
+    details = " ".join(
+        row[0] for row in messy.rows("select detail from staging.quarantine where reason = 'unreadable'")
+    )
     assert "broken.jsonl.gz" in details
     assert "engagement-1.parquet" in details
     shown = messy.cdp("quarantine")
@@ -99,9 +112,12 @@ def test_records_add_up(messy: Platform) -> None:
     landed = messy.rows("select sum(records) from landing._batches")[0][0]
     fates = dict(messy.rows("select fate, count(*) from staging.intake group by all"))
     assert landed == sum(fates.values())
-    assert fates["quarantined"] == messy.rows(
-        "select count(distinct (batch_id, record_no)) from staging.quarantine where scope = 'record'"
-    )[0][0]
+    assert (
+        fates["quarantined"]
+        == messy.rows("select count(distinct (batch_id, record_no)) from staging.quarantine where scope = 'record'")[0][
+            0
+        ]
+    )
 
 
 def test_an_unknown_key_names_file_field_and_remedy(tmp_path: Path) -> None:

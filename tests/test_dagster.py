@@ -1,19 +1,17 @@
-"""What Dagster does with it: groups and lineage, a failed check that holds the push, queueing, a killed run, alarms."""
+"""What Dagster does with it: groups and lineage, a failed check that holds the push, conditions, alarms."""
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from tests.harness import PROJECT, Platform
+from tests.harness import Platform
 from tests.test_bad_input import copied_project
 
 ME = {
@@ -63,7 +61,12 @@ with dg.DagsterInstance.get() as instance:
 
 def python(platform: Platform, code: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=platform.project, env=platform.environment(), capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=platform.project,
+        env=platform.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
@@ -162,71 +165,9 @@ def test_the_activation_condition_asks_for_a_sync_with_new_data_once_its_checks_
     assert "THEN crm/newsletter_to_crm\n" in python(platform, CONDITIONS)
 
 
-def test_two_passes_at_once_queue(tmp_path: Path) -> None:
-    platform = Platform(tmp_path)
-    platform.drop("a.jsonl", [ME, ORDER])
-    command = [sys.executable, "-m", "cdp_orchestration.cli", "run"]
-    both = [
-        subprocess.Popen(command, cwd=PROJECT, env=platform.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for _ in range(2)
-    ]
-    outputs = [one.communicate(timeout=300)[0] for one in both]
-    assert [one.returncode for one in both] == [0, 0], outputs
-    assert any("waiting" in output for output in outputs)
-    assert platform.rows("select count(*) from staging.messages") == [(2,)]
-    assert platform.rows("select count(*) from activation.deliveries") == [(1,)]
-
-
-def test_runs_of_the_same_warehouse_queue_in_dagster_too(tmp_path: Path) -> None:
-    """Two runs that know nothing of cdp's own lock: a schedule's and a sensor's, say."""
-    platform = Platform(tmp_path)
-    platform.drop("a.jsonl", [ME])
-    platform.run("--no-deliver")
-    code = IN_ONE_RUN.format(job="build")
-    both = [
-        subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, env=platform.environment(), stdout=subprocess.PIPE,
-                         stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]  # fmt: skip
-    outputs = [one.communicate(timeout=300) for one in both]
-    assert all("SUCCESS True" in out for out, _ in outputs), outputs
-
-
-def test_a_killed_run_does_not_hold_the_next_one_up(tmp_path: Path) -> None:
-    platform = Platform(tmp_path)
-    platform.drop("a.jsonl", [ME, ORDER])
-    platform.run("--no-deliver")
-    platform.drop("b.jsonl", [{"type": "page", "userId": "u1", "messageId": "later"}])
-    victim = subprocess.Popen(
-        [sys.executable, "-c", IN_ONE_RUN.format(job="build")], cwd=PROJECT, env=platform.environment(),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not _dbt_children(victim.pid):
-        time.sleep(0.05)
-    assert _dbt_children(victim.pid), "the build never started dbt"
-    time.sleep(1.0)
-    os.killpg(victim.pid, signal.SIGKILL)
-    victim.wait()
-    done = platform.run()
-    assert "killed run" in done.stdout
-    assert platform.rows("select count(*) from staging.messages where message_id = 'later'") == [(1,)]
-    assert platform.rows("select count(*) from activation.deliveries where status = 'accepted'") == [(1,)]
-
-
-def _dbt_children(pid: int) -> list[int]:
-    found = []
-    for task in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
-            if int(fields[1]) == pid and b"dbt" in (task / "cmdline").read_bytes():
-                found.append(int(task.name))
-        except (OSError, IndexError):
-            continue
-    return found
-
-
-def test_a_failed_run_is_told_to_the_alert_webhook(definitions: dg.Definitions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_run_is_told_to_the_alert_webhook(
+    definitions: dg.Definitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from cdp_orchestration.defs.automation import alert_on_failure
 
     received: list[dict[str, str]] = []

@@ -84,9 +84,11 @@ def test_killed_at_any_moment_nothing_is_lost_and_one_batch_repeated(tmp_path: P
         assert receiver.stats()["requests"] == requests
 
 
-def test_deliveries_of_one_sync_take_turns(world: World) -> None:
+def test_deliveries_of_one_sync_take_turns(tmp_path: Path) -> None:
+    world = World(tmp_path / "home")
     world.want(people(3))
-    entered, go_on, said = threading.Event(), threading.Event(), []
+    entered, go_on = threading.Event(), threading.Event()
+    said: list[str] = []
 
     def slow(operations: list[Operation]) -> list[Outcome]:
         entered.set()

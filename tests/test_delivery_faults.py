@@ -137,6 +137,24 @@ def test_a_doubtful_update_is_sent_again_even_if_the_value_went_back(world: Worl
     assert world.deliver(crm).planned["update"] == 0
 
 
+def test_a_value_that_comes_back_in_doubt_is_no_replay_of_its_first_time(world: World) -> None:
+    crm = failing(TryAgain("timeout"), TryAgain("timeout"))
+    for spend in (1.0, 2.0, 1.0):
+        world.want({"a": {"email": "a@x.io", "spend_usd": spend}})
+        world.deliver(crm)
+    sent = [request[0] for request in crm.requests]
+    assert [o.operation for o in sent] == ["add"] * 3
+    assert len({o.idempotency_key for o in sent}) == 3, "a destination that ignores known keys would keep 2.0"
+
+
+def test_a_row_that_was_perhaps_removed_and_is_wanted_again_is_added(world: World) -> None:
+    crm = failing(None, TryAgain("timeout"))
+    for rows in (people(1), {}, people(1)):
+        world.want(rows)
+        world.deliver(crm)
+    assert [operation for operation, _, _ in crm.sent()] == ["add", "remove", "add"]
+
+
 def test_both_addresses_that_may_be_there_are_removed(world: World) -> None:
     crm, sync = failing(None, TryAgain("timeout")), vips(identifiers=["email"])
     crm.ordered, crm.batch_size = True, None
@@ -177,6 +195,15 @@ def test_a_fault_in_the_middle_of_halving_keeps_what_was_answered(world: World) 
     summary = world.deliver(Recorder(answer))
     assert (summary.accepted, summary.failed) == (Counter(add=2), Counter(add=2))
     assert codes(world)[2:] == [("k002", "failed", "unknown"), ("k003", "failed", "unknown")]
+
+
+def test_rows_whose_turn_had_not_come_are_not_in_doubt(world: World) -> None:
+    crm = failing(Refused("bad", "400"), TryAgain("timeout"))
+    world.want(people(4))
+    world.deliver(crm)
+    assert [code for _, _, code in codes(world)] == ["unknown", "unknown", "failed", "failed"]
+    world.want({})
+    assert world.owed()["remove"] == 2
 
 
 def test_a_connector_that_forgets_a_row_leaves_it_in_doubt(world: World) -> None:

@@ -130,6 +130,12 @@ def test_a_row_without_a_profile_needs_one_where_consent_is_needed(world: World)
     assert world.owed()["add"] == 1
 
 
+def test_states_that_contradict_each_other_are_no_consent(world: World) -> None:
+    world.want(people(1))
+    world.consent([("p-k000", "gdpr", "email_marketing", state, state) for state in ("granted", "denied")])
+    assert world.owed(vips(consent=[EMAIL])) == {"add": 0, "update": 0, "remove": 0, "withheld": 1, "held": 0}
+
+
 def test_the_model_may_name_the_granting_message_itself(world: World) -> None:
     world.want([{"row_key": "a", "profile_id": "p", "consent_message_id": "mine"}])
     world.grant({"p": "granted"})

@@ -40,9 +40,7 @@ class CompanySummary:
     audiences: dict[str, int]
 
 
-def write_company(
-    folder: Path, truth: Path, people: int = 5000, until_day: int | None = None
-) -> CompanySummary:
+def write_company(folder: Path, truth: Path, people: int = 5000, until_day: int | None = None) -> CompanySummary:
     """Write the company's files to `folder`, and what is true about it to `truth`, which no pipeline reads.
 
     `until_day` (1 to 120) stops at the end of that day. A later call with a later day adds files and never
@@ -81,6 +79,4 @@ def write_company(
     database, records["shop.orders"], records["shop.refunds"] = shop_database(orders, cutoff)
     write_if_changed(folder / "shop.db", database)
     audiences = write_truth(truth, notes, everyone, orders, days)
-    return CompanySummary(
-        people, days, cutoff, files, dict(sorted(records.items())), notes.mess_until(days), audiences
-    )
+    return CompanySummary(people, days, cutoff, files, dict(sorted(records.items())), notes.mess_until(days), audiences)

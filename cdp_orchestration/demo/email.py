@@ -54,9 +54,7 @@ def email_files(people: list[Person], notes: Notes) -> dict[int, tuple[str, byte
     return files
 
 
-def _engage(
-    rng: random.Random, person: Person, email: str, campaign: str, sent_at: datetime
-) -> list[_Engagement]:
+def _engage(rng: random.Random, person: Person, email: str, campaign: str, sent_at: datetime) -> list[_Engagement]:
     leaving = [consent for consent in person.consents if consent.campaign == campaign]
     if not leaving and rng.random() < 0.35:  # each campaign goes to a part of the list
         return []
@@ -72,10 +70,7 @@ def _engage(
         if rng.random() < 0.2:
             at = opened_at + timedelta(seconds=rng.randint(3, 90))
             rows.append(_Engagement(f"{key}-clicked", spelled, "clicked", campaign, at))
-    rows += [
-        _Engagement(f"{key}-unsubscribed", spelled, "unsubscribed", campaign, consent.at)
-        for consent in leaving
-    ]
+    rows += [_Engagement(f"{key}-unsubscribed", spelled, "unsubscribed", campaign, consent.at) for consent in leaving]
     return rows
 
 

@@ -39,12 +39,8 @@ def spoil(arrivals: list[Arrival], people: int, notes: Notes) -> list[Arrival]:
     add_broken("lines_with_number", 10, lambda _: str(rng.randint(1, 500)))
     add_broken("impossible_timestamps", 40, lambda message: message | {"timestamp": "2026-13-45T99:00:00Z"})
     add_broken("events_from_the_future", 30, _from_the_future)
-    add_broken(
-        "tracks_without_event", 30, lambda message: _only(message, "track") | {"properties": {"price": 10}}
-    )
-    add_broken(
-        "without_identifier", 40, lambda message: _only(message, "page", nobody=True) | {"name": "Home"}
-    )
+    add_broken("tracks_without_event", 30, lambda message: _only(message, "track") | {"properties": {"price": 10}})
+    add_broken("without_identifier", 40, lambda message: _only(message, "page", nobody=True) | {"name": "Home"})
     add_broken("unknown_types", 20, lambda message: _only(message, "heartbeat"))
     add_broken("groups", 60, lambda message: _in_group(message, rng))
 
@@ -75,14 +71,10 @@ def web_files(arrivals: list[Arrival], notes: Notes) -> dict[int, list[tuple[str
         envelopes: list[str] = []
         if day == ENVELOPE_DAY:
             lines, envelopes = _fold(lines, notes)
-        content = _lines(
-            [line.content if isinstance(line.content, str) else _json(line.content) for line in lines]
-        )
+        content = _lines([line.content if isinstance(line.content, str) else _json(line.content) for line in lines])
         is_zipped = day % 5 == 3
         files[day + 1] = [
-            (f"{name}.jsonl.gz", _zip(content), len(lines))
-            if is_zipped
-            else (f"{name}.jsonl", content, len(lines))
+            (f"{name}.jsonl.gz", _zip(content), len(lines)) if is_zipped else (f"{name}.jsonl", content, len(lines))
         ]
         if envelopes:
             files[day + 1].append((f"{name}-batches.jsonl", _lines(envelopes), len(envelopes)))

@@ -186,9 +186,7 @@ def _channels(rng: random.Random, kind: str) -> list[Channel]:
                 anonymous_id=random_uuid(rng),
                 platform=platform,
                 skew=_skew(rng),
-                device_id=f"{rng.getrandbits(64):016x}"
-                if platform == "android"
-                else random_uuid(rng).upper(),
+                device_id=f"{rng.getrandbits(64):016x}" if platform == "android" else random_uuid(rng).upper(),
                 advertising_id="00000000-0000-0000-0000-000000000000" if all_zero else random_uuid(rng),
                 may_track=may_track,
             )
@@ -218,9 +216,7 @@ def _decide_consents(rng: random.Random, person: Person) -> None:
     is_granted = rng.random() < first_grant
     if person.kind == "guest" and not is_granted:
         return
-    person.consents = [
-        Consent(person.joined_at, is_granted, "account" if person.kind == "customer" else "web")
-    ]
+    person.consents = [Consent(person.joined_at, is_granted, "account" if person.kind == "customer" else "web")]
     first = max(person.first_day, day_of(person.joined_at) + 1, 1)
     if first > person.last_day:
         return

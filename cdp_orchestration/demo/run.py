@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from cdp_orchestration import reports
-from cdp_orchestration.demo.company import AS_OF, write_company
+from cdp_orchestration.demo.company import AS_OF, SEED, write_company
 from cdp_orchestration.demo.receiver import Receiver
 from cdp_orchestration.home import PROJECT_ROOT, Home
 from cdp_orchestration.warehouse import Warehouse
@@ -39,9 +39,15 @@ def receiver_of(home: Home) -> Iterator[Receiver | None]:
 def run_demo(home: Home, people: int, console: Console, one_pass: Callable[..., bool]) -> bool:
     """Returns whether all went well."""
     started = time.monotonic()
-    first = not is_demo(home)
-    console.print("Writing the demo company (the same bytes every time)…" if first else "The demo company is there already.")
-    write_company(home.root / "company", home.root / "truth", people=people)
+    written = home.root / "company" / ".written"  # what for; the last thing that is written
+    wanted = f"{people} people, seed {SEED}"
+    first = not written.exists() or written.read_text() != wanted
+    if first:
+        console.print("Writing the demo company (the same bytes every time)…")
+        write_company(home.root / "company", home.root / "truth", people=people)
+        written.write_text(wanted)
+    else:
+        console.print("The demo company is there already.")
     before = _outcomes(home)
     with receiver_of(home) as receiver:
         ok = one_pass(home, as_of=AS_OF.isoformat(), full_refresh=False, deliver=True)
@@ -98,7 +104,9 @@ def _outcomes(home: Home) -> set[str]:
         return set()
     with Warehouse(home).reading() as connection:
         try:
-            return {row[0] for row in connection.execute("select distinct run_id from activation.deliveries").fetchall()}
+            return {
+                row[0] for row in connection.execute("select distinct run_id from activation.deliveries").fetchall()
+            }
         except Exception:  # a first build that died before the ledger's view was made
             return set()
 
@@ -134,4 +142,3 @@ def _quality(home: Home, connection: Any) -> list[tuple[str, Any]]:
         [str(home.root / "truth" / "identifiers.csv")],
     ).fetchone()
     return [("pairwise precision", f"{row[0]:.4f}"), ("pairwise recall", f"{row[1]:.4f}")] if row and row[0] else []
-

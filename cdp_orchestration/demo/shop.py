@@ -73,11 +73,7 @@ def favourites(person: Person) -> list[str]:
 
 def pick_destination(rng: random.Random, person: Person) -> str:
     """Mostly a favourite, sometimes anywhere."""
-    return (
-        rng.choices(favourites(person), (5, 3, 1))[0]
-        if rng.random() < 0.85
-        else rng.choice(list(DESTINATIONS))
-    )
+    return rng.choices(favourites(person), (5, 3, 1))[0] if rng.random() < 0.85 else rng.choice(list(DESTINATIONS))
 
 
 def make_orders(people: list[Person]) -> list[Order]:
@@ -104,9 +100,7 @@ def shop_database(orders: list[Order], cutoff: datetime) -> tuple[bytes, int, in
         anonymous_id = order.channel.anonymous_id if order.channel else None
         made_by = (order.customer_id, order.email, order.phone, anonymous_id)
         bought = (order.destination, _money(order.cents), "USD", status)
-        order_rows.append(
-            (order.order_id, *made_by, *bought, iso_seconds(order.ordered_at), iso_seconds(updated_at))
-        )
+        order_rows.append((order.order_id, *made_by, *bought, iso_seconds(order.ordered_at), iso_seconds(updated_at)))
         if order.refunded_at and order.refunded_at < cutoff:
             at = iso_seconds(order.refunded_at)
             key = f"R-{700_000 + order.number}"
@@ -169,13 +163,9 @@ def _decide_fate(rng: random.Random, order: Order) -> None:
     elif chance < 0.085:
         order.changes = [(later, "refunded")]
         order.refunded_at = later
-        order.refund_cents = (
-            order.cents if rng.random() < 0.6 else order.cents * rng.choice((25, 50, 75)) // 100
-        )
+        order.refund_cents = order.cents if rng.random() < 0.6 else order.cents * rng.choice((25, 50, 75)) // 100
     else:
-        order.changes = [
-            (order.ordered_at + timedelta(seconds=rng.randint(86_400 * 5, 86_400 * 40)), "travelled")
-        ]
+        order.changes = [(order.ordered_at + timedelta(seconds=rng.randint(86_400 * 5, 86_400 * 40)), "travelled")]
     order.changes = [change for change in order.changes if change[0] < AS_OF]
     if not order.changes:
         order.refunded_at, order.refund_cents = None, 0

@@ -173,9 +173,7 @@ class _Site:
 
     def _visit_to_decide(self, person: Person, consent: Consent) -> None:
         """To subscribe to the newsletter, or to change one's mind; the address is known from then on."""
-        visit = self._arrive(
-            person, person.channels[0], consent.at, steps_apart=4.0, delayed=False, logs_in=True
-        )
+        visit = self._arrive(person, person.channels[0], consent.at, steps_apart=4.0, delayed=False, logs_in=True)
         self._identify(visit)
         if person.kind == "subscriber" and consent.at == person.joined_at:
             self._send(visit, "track", event="Newsletter Subscribed", properties={"list": "postcards"})
@@ -234,9 +232,7 @@ class _Site:
         else:
             self._send(visit, "screen", name="Start")
 
-    def _look_around(
-        self, visit: _Visit, destination: str, fills_cart: bool, price: float | None = None
-    ) -> None:
+    def _look_around(self, visit: _Visit, destination: str, fills_cart: bool, price: float | None = None) -> None:
         rng = self._rng
         if rng.random() < 0.7:
             properties = {"destination": destination, "travellers": rng.randint(1, 4)}
@@ -244,9 +240,7 @@ class _Site:
         for _ in range(1 + min(4, int(rng.expovariate(1 / 0.9)))):
             place = destination if rng.random() < 0.6 else pick_destination(rng, visit.person)
             if rng.random() < 0.4 and visit.channel.platform == "web":
-                self._send(
-                    visit, "page", name="Destination", category="trips", properties={"destination": place}
-                )
+                self._send(visit, "page", name="Destination", category="trips", properties={"destination": place})
             self._send(visit, "track", event="Product Viewed", properties=self._offer(place))
         if fills_cart:
             self._send(visit, "track", event="Product Added", properties=self._offer(destination, price))

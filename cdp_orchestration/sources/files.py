@@ -1,15 +1,15 @@
-"""Kind `files`: a folder of CSV, JSON Lines or Parquet files, CSV and JSON Lines also gzipped.
+"""Kind `files`: CSV, JSON Lines and Parquet files that appear in a folder.
 
-Each new or changed file is read once. A file is first copied to a scratch file; only if it did not change meanwhile is
-the copy read, so what lands is one moment of the file, however long reading takes.
+A new or changed file is read once, whole. What is read is a private copy, taken while watching that nobody writes:
+so no record of a half-written file is ever handed over, and memory stays bounded however large the file is. The copy
+has no name and is gone when it is closed; it needs the file's size in free disk space for as long as that takes.
 """
 
+import errno
 import fcntl
-import fnmatch
-import gzip
 import hashlib
 import os
-import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,134 +19,143 @@ import pydantic
 
 from cdp_orchestration.records import Page, Record
 from cdp_orchestration.sources import Source, SourceConfig
-from cdp_orchestration.sources._formats import FORMATS, Unreadable, format_of
+from cdp_orchestration.sources._formats import FileFormat, read_records, unreadable
 
-SETTLED_SECONDS = 1.0
-PAGE = 10_000
-_UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
+_UNFINISHED = (".tmp", ".part", ".crdownload", ".swp", "~")
+_SETTLE_SECONDS = 1.0
+_CHUNK_BYTES = 1 << 20
+_PAGE_RECORDS = 10_000
+_PAGE_CHARS = 16_000_000
 
 
-class FileStream(pydantic.BaseModel):
+class FileStream(FileFormat):
     """One stream: which files of the folder, and how to read them."""
 
-    model_config = pydantic.ConfigDict(extra="forbid")
+    glob: str = pydantic.Field(
+        default="*", description="Which files, relative to the source's folder; '**/' walks into subfolders."
+    )
 
-    glob: str = pydantic.Field("*", description="Names of the stream's files, e.g. orders-*.csv.")
-    format: Literal["auto", "csv", "jsonl", "parquet"] = pydantic.Field(
-        "auto", description="auto: by the file's ending."
-    )
-    delimiter: str = pydantic.Field(
-        "", description="CSV: one character; 'whitespace' for runs of blanks. Default , (tab for .tsv)."
-    )
-    header: bool | list[str] = pydantic.Field(
-        True, description="CSV: true when the first row names the columns, or the names."
-    )
-    skip_lines: int = pydantic.Field(0, ge=0, description="CSV: lines before the header or the first row to leave out.")
-    encoding: str = pydantic.Field("utf-8-sig", description="CSV and JSON Lines: the text's encoding.")
+    @pydantic.field_validator("glob")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        if not value or value.startswith("/") or ".." in value.split("/"):
+            raise ValueError("must name files inside the source's folder, relative to it")
+        return value
 
 
 class FilesConfig(SourceConfig):
-    path: str = pydantic.Field(description="The folder; a relative path starts at CDP_HOME.")
+    """A folder with files."""
+
+    kind: Literal["files"] = pydantic.Field(default="files", description="Files in a folder.")
+    path: str = pydantic.Field(description="The folder; a relative path begins at CDP_HOME.")
     streams: dict[str, FileStream] = pydantic.Field(description="What is read, by stream name.")
 
 
-class Files(Source):
+class FilesSource(Source):
+    """Reads files from a folder. The folder need not exist yet: until it does there is nothing to read."""
+
     kind: ClassVar[str] = "files"
     Config: ClassVar[type[SourceConfig]] = FilesConfig
+    config: FilesConfig
 
     def pull(self, stream: str, state: dict[str, Any], files: dict[str, str]) -> Iterator[Page]:
-        """Pages of the stream's new and changed files, in the order of their names. A missing folder is empty."""
-        options: FileStream = self.config.streams[stream]
+        """New and changed files, in the order of their paths.
+
+        A file that is merely touched, or empty, leaves no record; it is looked into again until some batch notes
+        its new fingerprint. A file that somebody is writing is left for the next pull.
+        """
         folder = self.home_root / Path(self.config.path).expanduser()
-        for path in self._candidates(folder, options.glob):
-            name = path.name
-            known = files.get(name, "")
-            try:
-                if known.startswith(_stat_part(path.stat())) or _is_being_written(path):
-                    continue
-                with self.scratch() as copy:
-                    fingerprint = _copied(path, copy)
-                    if fingerprint is None:
-                        continue  # it changed while it was read: the next run takes it
-                    if _content_part(fingerprint) == _content_part(known):
-                        continue  # touched, but the same
-                    yield from _pages(copy, name, options, fingerprint)
-            except OSError as error:
-                told = f"{name}: could not be read: {error.strerror or error}. Mend its permissions or remove it."
-                fingerprint = f"unreadable:{error.errno}"
-                if known != fingerprint:
-                    yield Page([Record(None, told, name)], {}, {name: fingerprint})
-
-    @staticmethod
-    def _candidates(folder: Path, glob: str) -> list[Path]:
         if not folder.is_dir():
-            return []
-        return sorted(
-            path
-            for path in folder.iterdir()
-            if fnmatch.fnmatchcase(path.name, glob)
-            and not path.name.startswith((".", "_"))
-            and not path.name.endswith(_UNFINISHED)
-            and path.is_file()
-        )
+            return
+        how = self.config.streams[stream]
+        found = {str(p.relative_to(folder)): p for p in folder.glob(how.glob) if p.is_file()}
+        for relative in sorted(found):
+            if any(part.startswith((".", "_")) for part in relative.split("/")):
+                continue
+            if relative.lower().endswith(_UNFINISHED):
+                continue
+            # A name need not be valid Unicode; what is written down must be.
+            name = os.fsencode(relative).decode("utf-8", "replace")
+            yield from self._pull_file(found[relative], name, how, files.get(name, ""))
 
-
-def _pages(copy: IO[bytes], name: str, options: FileStream, fingerprint: str) -> Iterator[Page]:
-    """The records of one file; the last page carries its fingerprint, and a batch may end only there."""
-    records: list[Record] = []
-    try:
-        kind = format_of(name) if options.format == "auto" else options.format
-        copy.seek(0)
-        stream: IO[bytes] = gzip.GzipFile(fileobj=copy) if name.endswith(".gz") else copy  # type: ignore[assignment]
-        for record in FORMATS[kind](stream, name, options):
-            records.append(record)
-            if len(records) >= PAGE:
-                yield Page(records, {}, safe=False)
-                records = []
-    except Unreadable as error:
-        records.append(Record(None, f"{name}: could not be read: {error}", name))
-    except (OSError, EOFError, ValueError, LookupError) as error:
-        records.append(
-            Record(None, f"{name}: could not be read: {error}. Rows before this point landed; replace the file.", name)
-        )
-    yield Page(records, {}, {name: fingerprint})
-
-
-def _copied(path: Path, copy: IO[bytes]) -> str | None:
-    """Copy the file; its fingerprint, or None where it changed meanwhile."""
-    with open(path, "rb") as file:
-        before = os.fstat(file.fileno())
-        shutil.copyfileobj(file, copy, 1 << 20)
-    copy.seek(0)
-    digest = hashlib.file_digest(copy, "sha256").hexdigest()[:32]  # type: ignore[arg-type]
-    after = path.stat()
-    if _stat_part(before) != _stat_part(after):
-        return None
-    return f"{_stat_part(after)}{digest}"
-
-
-def _stat_part(stat: os.stat_result) -> str:
-    return f"{stat.st_size}:{stat.st_mtime_ns}:"
-
-
-def _content_part(fingerprint: str) -> str:
-    return fingerprint.rpartition(":")[2]
-
-
-def _is_being_written(path: Path) -> bool:
-    """Whether another process has the file open for writing, or wrote to it just now and goes on writing."""
-    with open(path, "rb") as file:
+    def _pull_file(self, path: Path, name: str, how: FileStream, known: str) -> Iterator[Page]:
         try:
-            # The kernel grants a read lease only where nobody has the file open for writing.
-            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            pass  # not our file, or a file system without leases: the look at its age below must do
-    stat = path.stat()
-    age = time.time() - stat.st_mtime
-    if 0 <= age < SETTLED_SECONDS:
-        time.sleep(SETTLED_SECONDS - age)
-        return _stat_part(path.stat()) != _stat_part(stat)
+            seen = os.stat(path)
+            unread = f"{_version(seen)}:unread"
+            if known.startswith(f"{_version(seen)}:") and known != unread:
+                return
+            with open(path, "rb") as original, self.scratch() as copy:
+                if _is_written(original) or _is_changing(path, seen):
+                    return
+                digest = _copy(original, copy, known if known.startswith(f"{seen.st_size}:") else "")
+                if _version(os.stat(path)) != _version(seen):
+                    return
+                files = {name: f"{_version(seen)}:{digest}"}
+                if known.endswith(f":{digest}"):
+                    yield Page([], {}, files)
+                else:
+                    copy.seek(0)
+                    yield from _pages(read_records(copy, name, how), files)
+        except FileNotFoundError:
+            return  # moved away since the folder was listed
+        except OSError as error:
+            # Noted, so that it lands once; and tried again at every pull, because permissions leave no trace.
+            if known != unread:
+                remedy = "Let this user read it; it is tried again at every pull."
+                yield Page([unreadable(name, error.strerror or error, remedy)], {}, {name: unread})
+
+
+def _version(stat: os.stat_result) -> str:
+    return f"{stat.st_size}:{stat.st_mtime_ns}"
+
+
+def _is_written(file: IO[bytes]) -> bool:
+    """Whether some process has the file open for writing, as far as the system can tell."""
+    if not hasattr(fcntl, "F_SETLEASE"):
+        return False
+    try:
+        # If a writer comes in the instant that we hold the lease, the kernel tells us by a signal. Its default,
+        # SIGIO, would end this process; SIGURG is ignored.
+        fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN  # else: not our file, or a file system without leases
     return False
+
+
+def _is_changing(path: Path, seen: os.stat_result) -> bool:
+    """Whether a file that was written just now goes on changing; waits a moment to see."""
+    age = time.time() - seen.st_mtime
+    if 0 <= age < _SETTLE_SECONDS:
+        time.sleep(_SETTLE_SECONDS - age)
+    return _version(os.stat(path)) != _version(seen)
+
+
+def _copy(original: IO[bytes], copy: IO[bytes], known: str) -> str:
+    """Copies, and gives the content's digest. Content that is `known` (a fingerprint) is not copied."""
+    if known:
+        digest = hashlib.blake2b(digest_size=16)
+        while chunk := original.read(_CHUNK_BYTES):
+            digest.update(chunk)
+        if known.endswith(f":{digest.hexdigest()}"):
+            return digest.hexdigest()
+        original.seek(0)
+    digest = hashlib.blake2b(digest_size=16)
+    while chunk := original.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        copy.write(chunk)
+    return digest.hexdigest()
+
+
+def _pages(records: Iterator[Record], files: dict[str, str]) -> Iterator[Page]:
+    """The records of one file, cut into pages; only after the last one may a batch end."""
+    page: list[Record] = []
+    chars = 0
+    for record in records:
+        page.append(record)
+        chars += len(record.payload or "")
+        if len(page) >= _PAGE_RECORDS or chars >= _PAGE_CHARS:
+            yield Page(page, {}, safe=False)
+            page, chars = [], 0
+    yield Page(page, {}, files)

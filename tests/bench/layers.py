@@ -67,7 +67,10 @@ def report(title: str, home: Path, after: int, start: Cost) -> float:
     for layer in LAYERS:
         cost = measured(dbt_run(home, layer), home) - start
         wall, cpu = wall + cost.wall, cpu + cost.cpu
-        print(f"{layer:<16}{cost.wall:>9.2f}{cost.cpu:>9.2f}{cost.megabytes:>9.0f}{cost.cpu / ground.cpu:>13.2f}", flush=True)
+        print(
+            f"{layer:<16}{cost.wall:>9.2f}{cost.cpu:>9.2f}{cost.megabytes:>9.0f}{cost.cpu / ground.cpu:>13.2f}",
+            flush=True,
+        )
     print(f"{'all':<16}{wall:>9.2f}{cpu:>9.2f}{'':>9}{cpu / ground.cpu:>13.2f}")
     return cpu
 
