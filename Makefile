@@ -2,7 +2,10 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test dev bench lint check clean
 
-PYTHON ?= $(shell command -v python3.12 || command -v python3.11 || command -v python3.13 || command -v python3)
+# The first interpreter that really runs and is of a version that the pins fit.
+PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3; do \
+	$$python -c 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
@@ -15,9 +18,9 @@ help:  ## Show this list
 # Runs again only when a pin changes.
 $(VENV)/ready: pyproject.toml .ci/constraints.txt
 	@echo "Setting up $(VENV) from pinned dependencies (a minute or so)…"
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
-		{ echo "Python 3.11 to 3.13 is needed; found $$($(PYTHON) --version). Name one: make PYTHON=/path/to/python3.12 …"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: apt install python3-venv"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with venv is needed (apt install python3 python3-venv)," \
+		"or name one: make PYTHON=/path/to/python3.12 …"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]'
 	@touch $@
 

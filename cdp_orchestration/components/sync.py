@@ -54,7 +54,7 @@ def sync_asset(node: dict[str, Any], upstream_checks: list[dg.AssetCheckKey]) ->
         deps=[dg.AssetKey([node["schema"], node["alias"]])],
         group_name=GROUP,
         kinds={"sync"},
-        description=f"{node['description']} Delivered to {destination}; declared in {node.get('patch_path')}.",
+        description=f"{node['description']} Delivered to {destination}; declared in {str(node.get('patch_path')).removeprefix('cdp://')}.",
         retry_policy=RETRY,
         automation_condition=dg.AutomationCondition.eager() & dg.AutomationCondition.all_deps_blocking_checks_passed(),
         op_tags={"cdp/layer": "delivery"},
