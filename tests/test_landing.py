@@ -110,7 +110,11 @@ def test_a_file_that_is_still_being_written_is_left_for_the_next_run(tmp_path: P
 
     def pull() -> list[str]:
         pages = source.pull("rows", landing.state("till", "rows"), landing.files("till", "rows"))
-        return [str(row["_payload"]) for b in landing.land("till", "rows", pages) for row in pq.read_table(b.path).to_pylist()]
+        return [
+            str(row["_payload"])
+            for b in landing.land("till", "rows", pages)
+            for row in pq.read_table(b.path).to_pylist()
+        ]
 
     with open(folder / "open.jsonl", "w") as unfinished:
         unfinished.write('{"n":3}\n{"n"')

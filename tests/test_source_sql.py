@@ -93,7 +93,9 @@ def test_a_late_commit_inside_the_lag_is_caught_once(database: tuple[str, str], 
     url, table = database
     shop = Shop(tmp_path, url, table=table, cursor="seen_at", lag_seconds=3600)
     stamp = "text" if url.startswith("sqlite") else "timestamp"
-    shop.does(f"create table {table} (id int, seen_at {stamp})", f"insert into {table} values (1, '2026-01-01 12:00:00')")
+    shop.does(
+        f"create table {table} (id int, seen_at {stamp})", f"insert into {table} values (1, '2026-01-01 12:00:00')"
+    )
     assert ids(shop.pull()) == [1]
     shop.does(f"insert into {table} values (2, '2026-01-01 11:30:00'), (3, '2026-01-01 10:30:00')")
     assert ids(shop.pull()) == [2]
