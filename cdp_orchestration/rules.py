@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from cdp_orchestration.home import PROJECT_ROOT, Home
+from cdp_orchestration.home import PROJECT_ROOT
 from cdp_orchestration.warehouse import NothingBuilt, Warehouse
 
 LAYERS = ("1_staging", "2_identity")
@@ -43,10 +43,10 @@ def fingerprint(manifest: dict[str, Any]) -> str:
     return hashlib.md5(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
 
-def fingerprint_of_last_build(home: Home) -> str | None:
+def fingerprint_of_last_build(warehouse: Warehouse) -> str | None:
     """The fingerprint that the last build recorded; None where nothing was built."""
     try:
-        with Warehouse(home).reading() as connection:
+        with warehouse.reading() as connection:
             known = connection.execute(
                 "select 1 from information_schema.tables where table_schema = 'staging' and table_name = 'builds'"
             ).fetchone()

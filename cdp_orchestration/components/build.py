@@ -48,10 +48,8 @@ def build(
         as_of = parsed_as_of(config.as_of)
         prepare(home, manifest)
         fingerprint = rules.fingerprint(manifest)
-        with Warehouse(home, say).writing():
-            pass  # wait here, aloud, rather than in silence below
         full = config.full_refresh
-        before = rules.fingerprint_of_last_build(home)
+        before = rules.fingerprint_of_last_build(Warehouse(home, say))
         if before is not None and before != fingerprint and not full:
             say("Identity rules, catalogue or staging mappings changed since the last build: rebuilding everything.")
             full = True
