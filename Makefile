@@ -37,6 +37,7 @@ dev: setup  ## Open Dagster's UI on http://127.0.0.1:3000 (the demo's state unle
 
 bench: setup  ## Time every layer of a build against a floor measured in the same run (EVENTS=1000000)
 	@$(BIN)/python -m tests.bench.layers $${EVENTS:-1000000}
+	@$(BIN)/python -m tests.bench.identity $${EVENTS:-1000000}
 
 lint: setup  ## Check style and types of Python and SQL
 	@$(BIN)/ruff check .

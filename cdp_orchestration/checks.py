@@ -6,6 +6,7 @@ from cdp_orchestration.components.sync import declared, parsed
 from cdp_orchestration.connections import connections
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import current_home
+from cdp_orchestration.identity.rules import check_overrides, identity_rules
 from cdp_orchestration.pipeline import load_definitions
 from cdp_orchestration.project import dbt_project
 
@@ -13,6 +14,7 @@ from cdp_orchestration.project import dbt_project
 def check_definitions() -> list[str]:
     """Load all definitions and hold them against each other."""
     try:
+        check_overrides(identity_rules())
         load_definitions()
         manifest = json.loads(dbt_project(current_home()).manifest_path.read_text())
         sources, _ = connections("sources"), connections("destinations")

@@ -106,10 +106,43 @@ def profile(identifier: str) -> None:
     from cdp_orchestration import reports
     from cdp_orchestration.pipeline import ready_home
 
-    kind, separator, value = identifier.partition("=")
+    kind, value = _identifier(identifier)
+    reports.profile(ready_home(), kind, value, OUT)
+
+
+def _identifier(text: str) -> tuple[str, str]:
+    kind, separator, value = text.partition("=")
     if not separator or not kind or not value:
         raise click.UsageError("Write TYPE=VALUE, for example email=jane@example.com or user_id=C-100001.")
-    reports.profile(ready_home(), kind, value, OUT)
+    return kind, value
+
+
+@main.command()
+@click.argument("one", metavar="TYPE=VALUE")
+@click.argument("other", metavar="TYPE=VALUE")
+def why(one: str, other: str) -> None:
+    """Why two identifiers are one person (the links), or why not (the rule): `cdp why email=a@b.c user_id=7`."""
+    from cdp_orchestration.identity.why import why as explain
+    from cdp_orchestration.pipeline import ready_home
+
+    first, second = _identifier(one), _identifier(other)
+    explain(ready_home(), first, second, OUT)
+
+
+@main.command("what-if")
+@click.argument("rules", metavar="FILE")
+def what_if(rules: str) -> None:
+    """What other identity rules would do: FILE holds what would change in `vars: identity`. Changes nothing."""
+    from pathlib import Path
+
+    from cdp_orchestration.identity.what_if import rules_of
+    from cdp_orchestration.identity.what_if import what_if as compare
+    from cdp_orchestration.pipeline import quiet_output, ready_home
+
+    rules_of(Path(rules))  # a wrong file is told before anything starts
+    home = ready_home()
+    with quiet_output(home.root / "logs" / "cdp.log") as terminal:
+        compare(home, Path(rules), Console(file=terminal, width=OUT.width, highlight=False))
 
 
 @main.command()

@@ -70,7 +70,7 @@ def people(connection: duckdb.DuckDBPyConnection) -> Rows:
         select 'people' as what, count(*) from profiles.profiles union all
         select 'of them known (user_id, email or phone)', count(*) from profiles.profiles where is_known union all
         select 'identifiers', count(*) from identity.identifiers union all
-        select 'merges', count(*) from identity.merges union all
+        select 'merges', count(*) from identity.merges where kind = 'merge' union all
         select 'identifiers refused by a rule', count(*) from identity.refusals union all
         select 'messages', count(*) from staging.messages union all
         select 'messages of nobody', count(*) from profiles.events where profile_id is null
@@ -122,7 +122,7 @@ def profile(home: Home, identifier_type: str, value: str, console: Console) -> N
              "where profile_id = ? order by 1, 2")  # fmt: skip
         show("Absorbed profiles", ["absorbed", "at", "linked by", "value", "message"],
              "select from_profile_id, merged_at, identifier_type, identifier_value, message_id from identity.merges "
-             "where into_profile_id = ? order by 2")  # fmt: skip
+             "where kind = 'merge' and into_profile_id = ? order by 2")  # fmt: skip
         show("Traits", ["trait", "value", "source", "said at", "message"],
              "select trait, value, source, occurred_at, message_id from profiles.traits where profile_id = ? order by 1")  # fmt: skip
         show("Consents", ["regulation", "purpose", "state", "said at", "message"],

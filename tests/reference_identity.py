@@ -1,10 +1,18 @@
-"""The slow, obvious reference for identity: messages one by one, in arrival order, without limits."""
+"""The slow, obvious reference for identity: messages one by one, in arrival order, under limits and overrides."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import md5
 
 Identifier = tuple[str, str]
+Pair = tuple[Identifier, Identifier]
+
+# type: (priority, limit), as dbt_project.yml has them
+RULES = {
+    "user_id": (1, 1), "email": (2, 5), "phone": (3, 5), "android_id": (4, 50), "ios_id": (4, 50),
+    "android_idfa": (4, 50), "ios_idfa": (4, 50), "anonymous_id": (5, 100),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -15,33 +23,85 @@ class Message:
 
 @dataclass
 class People:
-    """owner: identifier -> profile; merges: (from, into, message_id) in order; age: profile -> founding place."""
+    """owner: identifier -> profile; merges: (from, into, message_id) in order; age: profile -> founding place;
+    refusals: (message_id, type, value, rule), the first per identifier and rule; events: message_id -> an identifier that
+    it kept, or None."""
 
     owner: dict[Identifier, str] = field(default_factory=dict)
     age: dict[str, int] = field(default_factory=dict)
     merges: list[tuple[str, str, str]] = field(default_factory=list)
-    links: dict[str, set[Identifier]] = field(default_factory=dict)
+    links: dict[str, Identifier] = field(default_factory=dict)
+    refusals: dict[tuple[Identifier, str], str] = field(default_factory=dict)
+    events: dict[str, Identifier | None] = field(default_factory=dict)
+
+    def profile_of(self, message_id: str) -> str | None:
+        kept = self.events[message_id]
+        return None if kept is None else self.owner[kept]
 
 
-def resolve(messages: Iterable[Message], blocked: frozenset[str] = frozenset()) -> People:
+def strength(identifier: Identifier) -> tuple[int, str, str]:
+    """Sorts the strongest first."""
+    return (RULES[identifier[0]][0], *identifier)
+
+
+def resolve(
+    messages: Iterable[Message],
+    blocked: frozenset[str] = frozenset(),
+    cut: Sequence[Pair] = (),
+    forbid: Sequence[Pair] = (),
+    force: Sequence[Pair] = (),
+) -> People:
     """Messages must come in arrival order."""
     people = People()
+    held: dict[str, set[Identifier]] = {}
+    group = {i: {i} for pair in force for i in pair}
+    for one, other in force:
+        joined = group[one] | group[other]
+        for member in joined:
+            group[member] = joined
+
+    def breaks(candidate: set[Identifier]) -> bool:
+        """Forced identifiers count once per type of their group, whether or not all of them were seen."""
+        counted = Counter(i[0] for i in candidate if i not in group)
+        for members in {frozenset(group[i]) for i in candidate if i in group}:
+            counted.update({kind for kind, _ in members})
+        over = any(counted[kind] > RULES[kind][1] for kind in counted)
+        return over or any(one in candidate and other in candidate for one, other in forbid)
+
     for place, message in enumerate(messages):
-        identifiers = [identifier for identifier in message.identifiers if identifier[1] not in blocked]
-        if not identifiers:
+        kept = sorted({i for i in message.identifiers if i[1] not in blocked}, key=strength)
+        for identifier in message.identifiers:
+            if identifier[1] in blocked:
+                people.refusals.setdefault((identifier, "blocked_value"), message.message_id)
+        for pair in cut:
+            if set(pair) <= set(kept):
+                weaker = max(pair, key=strength)
+                people.refusals.setdefault((weaker, "cut"), message.message_id)
+        kept = [i for i in kept if not any(i == max(pair, key=strength) and set(pair) <= set(kept) for pair in cut)]
+        while True:
+            near = set(kept) | {member for i in kept for member in group.get(i, ())}
+            met = {people.owner[i] for i in near if i in people.owner}
+            candidate = set(kept).union(*(held[profile] for profile in met))
+            if (len(kept) <= 1 and len(met) <= 1) or not breaks(candidate):
+                break
+            people.refusals.setdefault((kept[-1], "merge_protection"), message.message_id)
+            kept.pop()
+        people.events[message.message_id] = kept[0] if kept else None
+        if not kept:
             continue
-        met = sorted({people.owner[i] for i in identifiers if i in people.owner}, key=lambda one: people.age[one])
-        if met:
-            survivor, *absorbed = met
-        else:
-            survivor, absorbed = md5(message.message_id.encode()).hexdigest(), []
-            people.age[survivor] = place
+        ages = sorted(met, key=lambda profile: people.age[profile])
+        if not ages:
+            ages = [md5(message.message_id.encode()).hexdigest()]
+            people.age[ages[0]] = place
+        survivor, *absorbed = ages
         for loser in absorbed:
             people.merges.append((loser, survivor, message.message_id))
-            people.links[loser] = {i for i in identifiers if people.owner.get(i) == loser}
-        for identifier, owner in people.owner.items():
-            if owner in absorbed:
-                people.owner[identifier] = survivor
-        for identifier in identifiers:
+            own = [i for i in kept if people.owner.get(i) == loser]
+            if own:
+                people.links[loser] = own[0]
+        held[survivor] = candidate
+        for loser in absorbed:
+            del held[loser]
+        for identifier in candidate:
             people.owner[identifier] = survivor
     return people

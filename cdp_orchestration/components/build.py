@@ -18,6 +18,7 @@ from cdp_orchestration.components.words import in_dagsters_words
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home, current_home
+from cdp_orchestration.identity.rules import check_overrides, identity_rules
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.progress import say
 from cdp_orchestration.warehouse import Warehouse
@@ -46,6 +47,7 @@ def build(
     runs.sign(context.instance, context.run_id)
     with in_dagsters_words("build"):
         as_of = parsed_as_of(config.as_of)
+        check_overrides(identity_rules())
         prepare(home, manifest)
         fingerprint = rules.fingerprint(manifest)
         full = config.full_refresh

@@ -21,6 +21,8 @@ def with_samples(context: dg.AssetExecutionContext, events: Iterable[Any], home:
                 if isinstance(event, dg.Output):
                     key = context.asset_key_for_output(event.output_name)
                     metadata = {**event.metadata, **_look(connection, key.path)}
+                    if key.path == ["identity", "identifiers"]:
+                        metadata |= _health(connection)
                     yield dg.Output(event.value, output_name=event.output_name, metadata=metadata)
                 else:
                     yield event
@@ -40,6 +42,24 @@ def _look(connection: duckdb.DuckDBPyConnection, path: list[str]) -> dict[str, A
         "dagster/row_count": counted[0] if counted else 0,
         "sample": dg.MetadataValue.md(markdown_table(names, cursor.fetchall())),
     }
+
+
+def _health(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """identity.health in Dagster's words: one entry per measure, and the numbers that a person would plot."""
+    try:
+        rows = connection.execute(
+            "select measure, detail, amount from identity.health order by measure, amount desc"
+        ).fetchall()
+        vitals = connection.execute(
+            "select profiles, merged, refusals, largest_profile from identity.vitals order by messages desc, as_of desc limit 1"
+        ).fetchone()
+    except duckdb.Error:
+        return {}
+    told: dict[str, Any] = {}
+    for measure in dict.fromkeys(row[0] for row in rows):
+        lines = [(detail, f"{amount:,.4g}") for name, detail, amount in rows if name == measure]
+        told[measure] = dg.MetadataValue.md(markdown_table([measure, "amount"], lines))
+    return told | dict(zip(("profiles", "merged", "refusals", "largest_profile"), vitals or (), strict=False))
 
 
 def markdown_table(names: list[str], rows: list[tuple[Any, ...]]) -> str:

@@ -1,41 +1,142 @@
 {# The identity rules of dbt_project.yml (vars: identity) as SQL. #}
 
 {% macro identifier_types() -%}
-    {% for type in var('identity')['identifiers'] %}'{{ type }}'{{ ', ' if not loop.last }}{% endfor %}
+    {{ cdp.string_literals(var('identity')['identifiers'].keys() | list) }}
 {%- endmacro %}
 
+{# 1 is the strongest; an undeclared type comes last. #}
 {% macro identifier_priority(type) -%}
     case {{ type }}
         {% for name, rule in var('identity')['identifiers'].items() %}when '{{ name }}' then {{ rule['priority'] }}
         {% endfor %}
+        else 1000000
     end
 {%- endmacro %}
 
+{# How many values of a type one profile may ever hold. #}
+{% macro identifier_limit(type) -%}
+    case
+        {% for name, rule in var('identity')['identifiers'].items() if rule.get('limit') %}when {{ type }} = '{{ name }}' then {{ rule['limit'] }}
+        {% endfor %}
+        when true then 1000000000
+    end
+{%- endmacro %}
+
+{# A trimmed value as its type spells it: lower, phone, or as it is. #}
 {% macro normalised_identifier(type, value) -%}
-    {%- set lowered = [] -%}
-    {%- for name, rule in var('identity')['identifiers'].items() if rule.get('normalise') == 'lower' -%}
-        {%- do lowered.append("'" ~ name ~ "'") -%}
+    {%- set spelled = {'lower': [], 'phone': []} -%}
+    {%- for name, rule in var('identity')['identifiers'].items() if rule.get('normalise') in spelled -%}
+        {%- do spelled[rule['normalise']].append(name) -%}
     {%- endfor -%}
-    {% if lowered %}case when {{ type }} in ({{ lowered | join(', ') }}) then lower({{ value }}) else {{ value }} end
-    {%- else %}{{ value }}{% endif %}
+    case
+        {% if spelled['lower'] -%}
+        when {{ type }} in ({{ cdp.string_literals(spelled['lower']) }}) then lower({{ value }})
+        {% endif -%}
+        {% if spelled['phone'] -%}
+        when {{ type }} in ({{ cdp.string_literals(spelled['phone']) }}) then {{ cdp.e164_digits(value) }}
+        {% endif -%}
+        when true then {{ value }}
+    end
+{%- endmacro %}
+
+{# A phone number as E.164 digits, without the plus: punctuation goes; 00 is a plus; a trunk 0 gives way to the calling code
+   of `vars: identity: calling_code` (without one it stays). A bare number is taken as it is. #}
+{% macro e164_digits(value) -%}
+    {%- set calling_code = var('identity').get('calling_code') or '' -%}
+    {%- set international = "replace(" ~ value ~ ", '(0)', '')" -%}
+    {%- set bare = namespace(sql='{}') -%}
+    {%- for mark in [' ', '-', '.', '/', '(', ')', '\u00a0', '\t'] -%}
+        {%- set bare.sql = "replace(" ~ bare.sql ~ ", '" ~ mark ~ "', '')" -%}
+    {%- endfor -%}
+    case
+        when {{ value }} like '+%' then replace({{ bare.sql | replace('{}', international) }}, '+', '')
+        when {{ bare.sql | replace('{}', value) }} like '00%'
+            then substr({{ bare.sql | replace('{}', international) }}, 3)
+        {% if calling_code -%}
+        when {{ bare.sql | replace('{}', value) }} like '0%'
+            then '{{ calling_code }}' || substr({{ bare.sql | replace('{}', value) }}, 2)
+        {% endif -%}
+        else {{ bare.sql | replace('{}', value) }}
+    end
 {%- endmacro %}
 
 {# The name of the rule that keeps a value from identifying anybody; null where none does. #}
 {% macro blocking_rule(type, value) -%}
     {%- set rules = var('identity') -%}
     case
-        {% for name, values in rules.get('blocked', {}).items() -%}
-        when {{ type }} = '{{ name }}' and lower({{ value }}) in ({{ cdp.string_literals(values) }}) then 'blocked_for_{{ name }}'
+        when {{ type }} is null or {{ type }} not in ({{ cdp.identifier_types() }}) then 'undeclared_type'
+        when {{ value }} = '' then 'blocked_value'
+        {% for name, values in (rules.get('blocked') or {}).items() -%}
+        when {{ type }} = '{{ name }}' and lower({{ value }}) in ({{ cdp.string_literals(values, lowered=true) }})
+            then 'blocked_for_{{ name }}'
         {% endfor -%}
         {% if rules.get('blocked_values') -%}
-        when lower({{ value }}) in ({{ cdp.string_literals(rules['blocked_values']) }}) then 'blocked_value'
+        when lower({{ value }}) in ({{ cdp.string_literals(rules['blocked_values'], lowered=true) }}) then 'blocked_value'
         {% endif -%}
-        {% if rules.get('block_zeroes', true) -%}
-        when replace(replace({{ value }}, '0', ''), '-', '') = '' then 'blocked_zeroes'
-        {% endif %}
+        {% for pattern in rules.get('blocked_patterns') or [] -%}
+        when {{ cdp.matches_pattern('lower(' ~ value ~ ')', pattern) }} then 'blocked_pattern'
+        {% endfor -%}
     end
 {%- endmacro %}
 
-{% macro string_literals(values) -%}
-    {% for value in values %}'{{ value | string | lower | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %}
+{% macro string_literals(values, lowered=false) -%}
+    {%- for value in values -%}
+        {%- set text = value | string | lower if lowered else value | string -%}
+        '{{ text | replace("'", "''") }}'{{ ', ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+{# An identifier as a 63-bit key: what the resolution joins on. Two values with one key would fail a test, loudly. #}
+{% macro identifier_key(type, value) -%}
+    {{ cdp.hash64(type ~ " || '=' || " ~ value) }}
+{%- endmacro %}
+
+{# {number, after, signature} of the resolution that begins: it goes on after the last one that ended, unless overrides
+   changed or the build is a full refresh. #}
+{% macro resolution_to_begin(overrides) -%}
+    {%- if not execute or model.resource_type == 'unit_test' or not load_relation(overrides) -%}
+        {{ return({'number': 1, 'after': -1, 'signature': ''}) }}
+    {%- endif -%}
+    {%- set decided = run_query(
+        'select action, a_type, a_value, b_type, b_value from ' ~ overrides ~ ' order by 1, 2, 3, 4, 5'
+    ) -%}
+    {%- set signature = local_md5(decided.rows | map('list') | list | string) -%}
+    {%- set begun = adapter.get_relation(this.database, this.schema, 'resolution') -%}
+    {%- set ended = adapter.get_relation(this.database, this.schema, 'resolved') -%}
+    {%- set number = (cdp.scalar('select max(resolution_no) from ' ~ begun) or 0) if begun else 0 -%}
+    {%- set state = namespace(after=-1) -%}
+    {%- if begun and ended and not flags.FULL_REFRESH
+        and adapter.get_relation(this.database, this.schema, 'identifiers') -%}
+        {%- set last = run_query('select resolution_no, through_arrival, signature from ' ~ ended) -%}
+        {%- if last.rows | length and last.rows[0][0] == number and last.rows[0][2] == signature -%}
+            {%- set state.after = last.rows[0][1] -%}
+        {%- endif -%}
+    {%- endif -%}
+    {{ return({'number': number + 1, 'after': state.after, 'signature': signature}) }}
+{%- endmacro %}
+
+{# A relation of this layer as the last resolution left it; none where this one starts from the beginning. #}
+{% macro earlier_identity(name) -%}
+    {%- if not execute or flags.FULL_REFRESH or model.resource_type == 'unit_test' -%}{{ return(none) }}{%- endif -%}
+    {%- set resolution = adapter.get_relation(this.database, this.schema, 'resolution') -%}
+    {%- if not resolution or cdp.scalar('select after_arrival from ' ~ resolution) < 0 -%}{{ return(none) }}{%- endif -%}
+    {{ return(adapter.get_relation(this.database, this.schema, name)) }}
+{%- endmacro %}
+
+{# Where a resolution starts from the beginning over people who are there already: their identifiers before it. #}
+{% macro people_before() -%}
+    {%- if not execute or model.resource_type == 'unit_test' -%}{{ return(none) }}{%- endif -%}
+    {%- set resolution = adapter.get_relation(this.database, this.schema, 'resolution') -%}
+    {%- if not resolution or cdp.scalar('select after_arrival from ' ~ resolution) >= 0 -%}{{ return(none) }}{%- endif -%}
+    {{ return(adapter.get_relation(this.database, this.schema, 'identifiers')) }}
+{%- endmacro %}
+
+{# A hook of what is kept from build to build: empties it where the resolution starts from the beginning. #}
+{% macro start_over() -%}
+    {%- if execute and not flags.FULL_REFRESH -%}
+        {%- set resolution = adapter.get_relation(this.database, this.schema, 'resolution') -%}
+        {%- if resolution and load_relation(this) and cdp.scalar('select after_arrival from ' ~ resolution) < 0 -%}
+            {%- do run_query('delete from ' ~ this) -%}
+        {%- endif -%}
+    {%- endif -%}
 {%- endmacro %}

@@ -124,7 +124,7 @@ select
             'ios_idfa': "case when " ~ device ~ " = 'ios' and may_track = 'true' then advertising_id end",
             'anonymous_id': 'anonymous_id',
         },
-        more=[cdp.external_identifiers('external_ids', var('identity')['identifiers'].keys() | list)],
+        more=[cdp.external_identifiers('external_ids')],
     ) }} as identifiers,
     case when type = 'identify' then traits end as traits,
     case

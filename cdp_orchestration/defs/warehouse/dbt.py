@@ -44,7 +44,7 @@ def _checks_upstream_of(node: dict[str, Any]) -> list[dg.AssetCheckKey]:
         unique_id = waiting.pop()
         if unique_id not in above and unique_id in MANIFEST["nodes"]:
             above.add(unique_id)
-            waiting += MANIFEST["nodes"][unique_id]["depends_on"]["nodes"]
+            waiting += MANIFEST["nodes"][unique_id]["depends_on"].get("nodes", [])
     keys = {dg.AssetKey([MANIFEST["nodes"][i]["schema"], MANIFEST["nodes"][i]["alias"]]) for i in above}
     return [spec.key for spec in warehouse.check_specs if spec.asset_key in keys and spec.blocking]
 

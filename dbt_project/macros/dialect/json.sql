@@ -137,21 +137,21 @@ from (
     )
 {%- endmacro %}
 
-{# context.externalIds as further entries of an identifiers array (without brackets), for the declared types. #}
-{% macro external_identifiers(expression, types) -%}
-    {{ return(adapter.dispatch('external_identifiers', 'cdp')(expression, types)) }}
+{# context.externalIds as further entries of an identifiers array (without brackets). #}
+{% macro external_identifiers(expression) -%}
+    {{ return(adapter.dispatch('external_identifiers', 'cdp')(expression)) }}
 {%- endmacro %}
 
-{% macro default__external_identifiers(expression, types) -%}
+{% macro default__external_identifiers(expression) -%}
     nullif(array_to_string(
         list_transform(
             list_filter(
                 cast(json_extract({{ expression }}, '$[*]') as varchar[]),
-                lambda entry: json_extract_string(entry, '$.type') in ('{{ types | join("', '") }}')
+                lambda entry: trim(json_extract_string(entry, '$.type')) <> ''
                 and coalesce(json_extract_string(entry, '$.collection'), 'users') = 'users'
                 and trim(json_extract_string(entry, '$.id')) <> ''
             ),
-            lambda entry: '{"type":"' || json_extract_string(entry, '$.type') || '","value":'
+            lambda entry: '{"type":' || cast(to_json(json_extract_string(entry, '$.type')) as varchar) || ',"value":'
             || cast(to_json(json_extract_string(entry, '$.id')) as varchar) || '}'
         ),
         ','

@@ -7,7 +7,7 @@ select
     unions.a,
     unions.b,
     unions.arrival,
-    unions.a_identifier_no,
-    unions.b_identifier_no
+    unions.a_strength,
+    unions.b_strength
 from {{ ref('unions') }} as unions
 left join {{ ref('components') }} as components on components.node = unions.a

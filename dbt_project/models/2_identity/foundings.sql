@@ -4,8 +4,8 @@
 
 select
     0 as instance,
-    min(placed_at) as a,
+    min(node) as a,
     arrival as b
 from {{ ref('linked_sightings') }}
 group by arrival
-having min(placed_at) < arrival and max(placed_at) = arrival
+having min(node) < arrival and max(node) = arrival

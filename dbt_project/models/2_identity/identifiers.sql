@@ -1,12 +1,43 @@
 -- Who owns each identifier. One row per (identifier_type, identifier_value).
+-- A build writes the rows that it met, and those of profiles that were absorbed.
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert', unique_key='identifier', pre_hook='{{ start_over() }}',
+    on_schema_change="append_new_columns"
+) }}
+-- depends_on: {{ ref('components') }}
+-- depends_on: {{ ref('founders') }}
+-- depends_on: {{ ref('splits') }}
+-- depends_on: {{ ref('merges') }}
+{% set earlier_identifiers = earlier_identity('identifiers') %}
+
 select
-    placements.identifier_type,
-    placements.identifier_value,
-    md5(founders.message_id) as profile_id,
-    placements.first_seen_at,
-    placements.last_seen_at
-from {{ ref('placements') }} as placements
-left join {{ ref('foundings') }} as foundings on foundings.node = placements.placed_at
-left join {{ ref('components') }} as components on components.node = coalesce(foundings.root, placements.placed_at)
-inner join {{ ref('tuples') }} as founders
-    on founders.arrival = coalesce(components.root, foundings.root, placements.placed_at)
+    met.identifier_type,
+    met.identifier_value,
+    met.profile_id,
+    {% if earlier_identifiers %}
+    case when known.first_seen_at < met.first_seen_at then known.first_seen_at else met.first_seen_at end as first_seen_at,
+    case when known.last_seen_at > met.last_seen_at then known.last_seen_at else met.last_seen_at end as last_seen_at,
+    {% else %}
+    met.first_seen_at,
+    met.last_seen_at,
+    {% endif %}
+    met.identifier,
+    met.founded_at
+from {{ ref('ownership') }} as met
+{% if earlier_identifiers %}
+left join {{ earlier_identifiers }} as known on known.identifier = met.identifier
+union all
+select
+    known.identifier_type,
+    known.identifier_value,
+    founders.profile_id,
+    known.first_seen_at,
+    known.last_seen_at,
+    known.identifier,
+    founders.founded_at
+from {{ earlier_identifiers }} as known
+inner join {{ ref('components') }} as components on components.node = known.founded_at
+inner join {{ ref('founders') }} as founders on founders.founded_at = components.root
+left join {{ ref('ownership') }} as met on met.identifier = known.identifier
+where met.identifier is null
+{% endif %}

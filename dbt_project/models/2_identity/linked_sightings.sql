@@ -1,11 +1,10 @@
--- Each identifier of each tuple with the arrival that placed it. One row per (tuple, identifier that may link).
+-- The links that hold: each identifier that a tuple kept, with its place. One row per (tuple, identifier).
 select
-    sightings.arrival,
-    placements.placed_at,
-    placements.identifier_no
-from {{ ref('sightings') }} as sightings
-inner join {{ ref('placements') }} as placements
-    on
-        placements.identifier_type = sightings.identifier_type
-        and placements.identifier_value = sightings.identifier_value
-where sightings.blocking_rule is null
+    links.arrival,
+    links.identifier,
+    links.stands_with,
+    placements.node
+from {{ ref('links') }} as links
+inner join {{ ref('placements') }} as placements on placements.identifier = links.identifier
+left join {{ ref('drops') }} as drops on drops.arrival = links.arrival and drops.identifier = links.identifier
+where drops.arrival is null

@@ -1,15 +1,41 @@
--- Each change of ownership: the absorbed profile, the surviving one (the older), and the link that joined them.
--- One row per merge.
+-- Each change of ownership. A merge: the absorbed profile, the surviving one (the older), and the link that joined them.
+-- A split: what left a profile when an operator or another rule set said so. One row per change.
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert',
+    unique_key=['kind', 'from_profile_id', 'into_profile_id'], pre_hook='{{ start_over() }}'
+) }}
+
 select
     'merge' as kind,
-    md5(absorbed.message_id) as from_profile_id,
-    md5(surviving.message_id) as into_profile_id,
+    absorbed.profile_id as from_profile_id,
+    surviving.profile_id as into_profile_id,
     linking.received_at as merged_at,
     linking.message_id,
-    placements.identifier_type,
-    placements.identifier_value
+    links.identifier_type,
+    links.identifier_value
 from {{ ref('absorptions') }} as absorptions
-inner join {{ ref('tuples') }} as absorbed on absorbed.arrival = absorptions.node
-inner join {{ ref('tuples') }} as surviving on surviving.arrival = absorptions.root
-inner join {{ ref('tuples') }} as linking on linking.arrival = absorptions.arrival
-inner join {{ ref('placements') }} as placements on placements.identifier_no = absorptions.identifier_no
+inner join {{ ref('founders') }} as absorbed on absorbed.founded_at = absorptions.node
+inner join {{ ref('founders') }} as surviving on surviving.founded_at = absorptions.root
+inner join {{ ref('messages') }} as linking on linking.arrival = absorptions.arrival
+inner join (
+    select
+        a_strength as strength,
+        a_identifier as identifier
+    from {{ ref('unions') }}
+    union
+    select
+        b_strength as strength,
+        b_identifier as identifier
+    from {{ ref('unions') }}
+) as named on named.strength = absorptions.strength
+inner join {{ ref('seen_identifiers') }} as links on links.identifier = named.identifier
+union all
+select
+    'split' as kind,
+    from_profile_id,
+    into_profile_id,
+    split_at as merged_at,
+    cast(null as {{ dbt.type_string() }}) as message_id,
+    identifier_type,
+    identifier_value
+from {{ ref('splits') }}

@@ -1,20 +1,41 @@
 -- Identifiers that a rule kept from linking, at the first message that met the rule.
 -- One row per (identifier_type, identifier_value, rule).
-with first_met as (
+{{ config(materialized='incremental', incremental_strategy='append', pre_hook='{{ start_over() }}') }}
+
+with met as (
     select
+        identifier,
         identifier_type,
         identifier_value,
-        blocking_rule,
-        min(arrival) as arrival
-    from {{ ref('sightings') }}
+        blocking_rule as rule,
+        first_arrival as arrival
+    from {{ ref('seen_identifiers') }}
     where blocking_rule is not null
-    group by identifier_type, identifier_value, blocking_rule
+    union all
+    select
+        drops.identifier,
+        identifiers.identifier_type,
+        identifiers.identifier_value,
+        drops.rule,
+        min(drops.arrival) as arrival
+    from {{ ref('drops') }} as drops
+    inner join {{ ref('seen_identifiers') }} as identifiers on identifiers.identifier = drops.identifier
+    where not identifiers.is_handle
+    group by drops.identifier, identifiers.identifier_type, identifiers.identifier_value, drops.rule
 )
 
 select
-    tuples.message_id,
-    first_met.identifier_type,
-    first_met.identifier_value,
-    first_met.blocking_rule as rule
-from first_met
-inner join {{ ref('tuples') }} as tuples on tuples.arrival = first_met.arrival
+    messages.message_id,
+    met.identifier_type,
+    met.identifier_value,
+    met.rule
+from met
+inner join {{ ref('messages') }} as messages on messages.arrival = met.arrival
+{% if is_incremental() %}
+left join {{ this }} as known
+    on
+        known.identifier_type = met.identifier_type
+        and known.identifier_value = met.identifier_value
+        and known.rule = met.rule
+where known.rule is null
+{% endif %}

@@ -1,35 +1,26 @@
--- Each declared identifier in each tuple, normalised, with the rule that blocks it if one does.
--- One row per (tuple, identifier).
+-- Each identifier of each tuple, normalised, with its 63-bit key. One row per (tuple, place in it).
 with entries as (
-    {{ explode_array(ref('tuples'), ['arrival', 'first_seen_at', 'last_seen_at'], 'identifiers') }}
+    {{ explode_identifiers(ref('seen_tuples'), ['arrival', 'first_seen_at', 'last_seen_at']) }}
 ),
 
-typed as (
+normalised as (
     select
         arrival,
         first_seen_at,
         last_seen_at,
-        {{ json_text('item', ['type']) }} as identifier_type,
-        trim({{ json_text('item', ['value']) }}) as value_as_given
-    from entries
-),
-
-normalised as (
-    select distinct
-        arrival,
-        first_seen_at,
-        last_seen_at,
+        item_count,
         identifier_type,
-        {{ normalised_identifier('identifier_type', 'value_as_given') }} as identifier_value
-    from typed
-    where identifier_type in ({{ identifier_types() }})
+        {{ normalised_identifier('identifier_type', 'trim(value_as_given)') }} as identifier_value
+    from entries
 )
 
 select
     arrival,
     first_seen_at,
     last_seen_at,
+    item_count,
     identifier_type,
     identifier_value,
-    {{ blocking_rule('identifier_type', 'identifier_value') }} as blocking_rule
+    {{ identifier_key('identifier_type', 'identifier_value') }} as identifier
 from normalised
+where identifier_value is not null

@@ -1,31 +1,62 @@
 -- Messages that carry identifiers of more than one founded profile. One row per pair of profiles that a message joins
--- (a is the older founding arrival), with the identifiers on either side that make the link.
+-- (a is the older founding arrival), with the strongest identifiers on either side, which make the link.
 with sides as (
     select
         sightings.arrival,
-        coalesce(foundings.root, sightings.placed_at) as founded_at,
-        min(sightings.identifier_no) as identifier_no
+        sightings.stands_with,
+        coalesce(foundings.root, sightings.node) as founded_at
     from {{ ref('linked_sightings') }} as sightings
-    left join {{ ref('foundings') }} as foundings on foundings.node = sightings.placed_at
-    where sightings.placed_at < sightings.arrival
-    group by sightings.arrival, coalesce(foundings.root, sightings.placed_at)
+    left join {{ ref('foundings') }} as foundings on foundings.node = sightings.node
+    where sightings.node < sightings.arrival
 ),
 
-oldest as (
+joining as (
     select
         arrival,
-        min(founded_at) as founded_at
+        min(founded_at) as oldest
     from sides
     group by arrival
-    having count(*) > 1
+    having min(founded_at) < max(founded_at)
+),
+
+numbered as (
+    select
+        identifiers.identifier,
+        row_number() over (
+            order by
+                {{ identifier_priority('identifiers.identifier_type') }},
+                identifiers.identifier_type, identifiers.identifier_value
+        ) as strength
+    from {{ ref('seen_identifiers') }} as identifiers
+    where
+        identifiers.identifier in (
+            select sides.stands_with from sides inner join joining on joining.arrival = sides.arrival
+        )
+),
+
+strongest as (
+    select
+        sides.arrival,
+        sides.founded_at,
+        joining.oldest,
+        min(numbered.strength) as strength
+    from sides
+    inner join joining on joining.arrival = sides.arrival
+    inner join numbered on numbered.identifier = sides.stands_with
+    group by sides.arrival, sides.founded_at, joining.oldest
 )
 
 select
-    sides.arrival,
-    oldest.founded_at as a,
-    sides.founded_at as b,
-    oldest_side.identifier_no as a_identifier_no,
-    sides.identifier_no as b_identifier_no
-from oldest
-inner join sides on sides.arrival = oldest.arrival and sides.founded_at > oldest.founded_at
-inner join sides as oldest_side on oldest_side.arrival = oldest.arrival and oldest_side.founded_at = oldest.founded_at
+    younger.arrival,
+    older.founded_at as a,
+    younger.founded_at as b,
+    older.strength as a_strength,
+    younger.strength as b_strength,
+    older_name.identifier as a_identifier,
+    younger_name.identifier as b_identifier
+from strongest as younger
+inner join strongest as older
+    on older.arrival = younger.arrival and older.founded_at = younger.oldest
+inner join numbered as older_name on older_name.strength = older.strength
+inner join numbered as younger_name on younger_name.strength = younger.strength
+where younger.founded_at > younger.oldest

@@ -1,6 +1,7 @@
 -- Every message with the person it belongs to now. One row per message; profile_id is null where nobody could be told.
 -- A build adds new messages and rewrites those whose person changed.
 {{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='message_id') }}
+-- depends_on: {{ ref('merges') }}
 
 select
     messages.message_id,
@@ -15,6 +16,16 @@ select
 from {{ ref('messages') }} as messages
 left join {{ ref('owners') }} as owners on owners.identifiers = messages.identifiers
 {% if is_incremental() %}
-left join {{ this }} as earlier on earlier.message_id = messages.message_id
-where earlier.message_id is null or coalesce(earlier.profile_id, '') <> coalesce(owners.profile_id, '')
+-- New messages, and those of people who were absorbed or split, or who were nobody.
+where
+    messages.arrival > (select coalesce(max(written.arrival), -1) from {{ this }} as written)
+    or messages.message_id in (
+        select earlier.message_id
+        from {{ this }} as earlier
+        left join (
+            select distinct from_profile_id
+            from {{ ref('merges') }}
+        ) as left_behind on left_behind.from_profile_id = earlier.profile_id
+        where earlier.profile_id is null or left_behind.from_profile_id is not null
+    )
 {% endif %}

@@ -1,0 +1,48 @@
+{# Keys, patterns and identifier arrays, as each engine spells them. #}
+
+{# A text as a bigint >= 0: 63 bits of its md5. (DuckDB's own hash() is faster, and collides on numbered names.) #}
+{% macro hash64(expression) -%}
+    {{ return(adapter.dispatch('hash64', 'cdp')(expression)) }}
+{%- endmacro %}
+
+{% macro default__hash64(expression) -%}
+    {{ exceptions.raise_compiler_error("No 64-bit hash is known for target type '" ~ target.type ~ "': add " ~ target.type ~ "__hash64.") }}
+{%- endmacro %}
+
+{% macro duckdb__hash64(expression) -%}
+    cast(md5_number_upper({{ expression }}) >> 1 as bigint)
+{%- endmacro %}
+
+{# Whether a text contains a match of a regular expression. #}
+{% macro matches_pattern(expression, pattern) -%}
+    {{ return(adapter.dispatch('matches_pattern', 'cdp')(expression, pattern)) }}
+{%- endmacro %}
+
+{% macro default__matches_pattern(expression, pattern) -%}
+    regexp_matches({{ expression }}, '{{ pattern | replace("'", "''") }}')
+{%- endmacro %}
+
+{# One row per entry of the `identifiers` array: `keep` columns, item_count, identifier_type, value_as_given. #}
+{% macro explode_identifiers(relation, keep) -%}
+    {{ return(adapter.dispatch('explode_identifiers', 'cdp')(relation, keep)) }}
+{%- endmacro %}
+
+{% macro default__explode_identifiers(relation, keep) -%}
+select
+    {% for name in keep %}{{ name }}, {% endfor %}
+    item_count,
+    entry."type" as identifier_type,
+    entry."value" as value_as_given
+from (
+    select
+        {% for name in keep %}{{ name }}, {% endfor %}
+        len(entries) as item_count,
+        unnest(entries) as entry
+    from (
+        select
+            {% for name in keep %}{{ name }}, {% endfor %}
+            from_json(identifiers, '[{"type":"VARCHAR","value":"VARCHAR"}]') as entries
+        from {{ relation }}
+    ) as parsed
+) as exploded
+{%- endmacro %}

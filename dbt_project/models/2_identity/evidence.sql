@@ -1,0 +1,53 @@
+-- What every message says about who is who, and what became of it: `linked` where the message's person holds the
+-- identifier, else the rule that kept it apart. One row per (message, identifier). A view: ask it about one person.
+{{ config(materialized='view') }}
+
+with attributed as (
+    select
+        messages.message_id,
+        messages.arrival,
+        messages.source,
+        messages.occurred_at,
+        messages.received_at,
+        messages.identifiers,
+        owners.profile_id
+    from {{ ref('messages') }} as messages
+    left join {{ ref('owners') }} as owners on owners.identifiers = messages.identifiers
+),
+
+entries as (
+    {{ explode_identifiers('attributed', ['message_id', 'arrival', 'source', 'occurred_at', 'received_at', 'profile_id']) }}
+),
+
+spelled as (
+    select
+        message_id,
+        arrival,
+        source,
+        occurred_at,
+        received_at,
+        profile_id,
+        identifier_type,
+        {{ normalised_identifier('identifier_type', 'trim(value_as_given)') }} as identifier_value
+    from entries
+)
+
+select
+    spelled.message_id,
+    spelled.arrival,
+    spelled.source,
+    spelled.occurred_at,
+    spelled.received_at,
+    spelled.profile_id,
+    spelled.identifier_type,
+    spelled.identifier_value,
+    holders.profile_id as held_by,
+    coalesce(
+        {{ blocking_rule('spelled.identifier_type', 'spelled.identifier_value') }},
+        case when holders.profile_id = spelled.profile_id then 'linked' else 'merge_protection' end
+    ) as outcome
+from spelled
+left join {{ ref('identifiers') }} as holders
+    on
+        holders.identifier_type = spelled.identifier_type
+        and holders.identifier_value = spelled.identifier_value

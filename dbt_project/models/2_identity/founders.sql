@@ -1,0 +1,18 @@
+-- The profiles that this build's messages touch, with their ids: md5 of the founding message's id.
+-- One row per profile (founded_at: its founding arrival).
+select
+    messages.arrival as founded_at,
+    md5(messages.message_id) as profile_id
+from {{ ref('messages') }} as messages
+inner join (
+    select distinct placements.node
+    from {{ ref('placements') }} as placements
+    left join {{ ref('foundings') }} as foundings on foundings.node = placements.node
+    where placements.founded_at is null and foundings.node is null
+) as founded on founded.node = messages.arrival
+union all
+select distinct
+    founded_at,
+    profile_id
+from {{ ref('placements') }}
+where founded_at is not null

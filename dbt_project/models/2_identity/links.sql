@@ -1,0 +1,43 @@
+-- What messages say belongs together, before any rule is asked: the tuples that carry more than one identifier that may
+-- link. One row per (tuple, identifier); a handle stands with the strongest of its group in the tuple.
+with linkable as (
+    select
+        sightings.arrival,
+        sightings.identifier,
+        sightings.item_count,
+        identifiers.node
+    from {{ ref('sightings') }} as sightings
+    inner join {{ ref('seen_identifiers') }} as identifiers on identifiers.identifier = sightings.identifier
+    where identifiers.blocking_rule is null
+),
+
+attached as (
+    select
+        linkable.arrival,
+        forced.handle,
+        linkable.identifier,
+        row_number() over (
+            partition by linkable.arrival, forced.handle
+            order by
+                {{ identifier_priority('forced.identifier_type') }}, forced.identifier_type, forced.identifier_value
+        ) as place
+    from linkable
+    inner join {{ ref('forced') }} as forced on forced.identifier = linkable.identifier
+)
+
+select distinct
+    linkable.arrival,
+    linkable.identifier,
+    linkable.node,
+    linkable.identifier as stands_with
+from linkable
+where linkable.item_count > 1 or linkable.arrival in (select attached.arrival from attached)
+union all
+select
+    attached.arrival,
+    attached.handle as identifier,
+    handles.node,
+    attached.identifier as stands_with
+from attached
+inner join {{ ref('seen_identifiers') }} as handles on handles.identifier = attached.handle
+where attached.place = 1

@@ -1,0 +1,175 @@
+"""`cdp why`, `cdp what-if`, overrides and health, as an operator meets them; and rules that are refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.identity.rules import check_overrides, check_rules, identity_rules, spelled
+from tests.harness import Platform
+from tests.test_identity import copy_of_the_project
+
+
+def said(number: int, user: str | None = None, email: str | None = None, cookie: str | None = None) -> dict:
+    body: dict = {"type": "identify", "messageId": f"m{number}", "timestamp": f"2026-05-01T00:00:{number:02d}Z",
+                  "receivedAt": f"2026-05-01T00:00:{number:02d}Z", "traits": {"plan": f"p{number}"}}  # fmt: skip
+    if user:
+        body["userId"] = user
+    if email:
+        body["traits"]["email"] = email
+    if cookie:
+        body["anonymousId"] = cookie
+    return body
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """Semantics 1.1 (two people, one e-mail; a shared tablet), 1.3 (rank wins), and a wrongly joined pair."""
+    folder = tmp_path_factory.mktemp("explained")
+    platform = Platform(folder / "home", copy_of_the_project(folder / "project"))
+    platform.drop("one.jsonl", [
+        said(1, user="abc123", email="jane@example1.com"),
+        said(2, user="abc456", email="jane@example1.com"),          # limit: a new person without the e-mail
+        said(3, user="t1", email="t1@x.example", cookie="tablet"),
+        said(4, user="t2", email="t2@x.example", cookie="tablet"),  # the tablet stays with the first
+        said(5, cookie="tablet"),
+        said(6, user="A", cookie="X"), said(7, user="A", cookie="Y"), said(8, user="B", cookie="Z"),
+        said(9, user="B", cookie="Y"),                              # rank wins: written to B, Y stays with A
+        said(10, email="w1@x.example", cookie="shared"), said(11, email="w2@x.example", cookie="shared"),
+        said(12, user="third", cookie="shared2"), said(13, user="own", email="w3@x.example", cookie="moving"),
+        said(14, user="third", cookie="moving"),
+    ])  # fmt: skip
+    platform.run("--as-of", "2026-06-01")
+    return platform
+
+
+def owner(platform: Platform, kind: str, value: str) -> str | None:
+    found = platform.rows(
+        f"select profile_id from identity.identifiers where identifier_type = '{kind}' and identifier_value = '{value}'"
+    )
+    return found[0][0] if found else None
+
+
+def person_of(platform: Platform, message: str) -> str | None:
+    return platform.rows(f"select profile_id from profiles.events where message_id = '{message}'")[0][0]
+
+
+def test_worked_examples_of_merge_protection(platform: Platform) -> None:
+    assert owner(platform, "user_id", "abc123") == owner(platform, "email", "jane@example1.com")
+    assert owner(platform, "user_id", "abc456") == person_of(platform, "m2") != owner(platform, "user_id", "abc123")
+    assert owner(platform, "user_id", "t2") == owner(platform, "email", "t2@x.example")
+    assert person_of(platform, "m5") == owner(platform, "user_id", "t1") == owner(platform, "anonymous_id", "tablet")
+    assert person_of(platform, "m9") == owner(platform, "user_id", "B") == owner(platform, "anonymous_id", "Z")
+    assert (
+        owner(platform, "anonymous_id", "Y") == owner(platform, "anonymous_id", "X") == owner(platform, "user_id", "A")
+    )
+
+
+def test_why_and_why_not(platform: Platform) -> None:
+    one = platform.cdp("why", "email=W1@x.example", "email=w2@x.example")
+    assert one.returncode == 0, one.stderr
+    assert "are one person" in one.stdout
+    assert "m10" in one.stdout
+    assert "m11" in one.stdout
+    two = platform.cdp("why", "user_id=A", "user_id=B")
+    assert "are two persons" in two.stdout
+    assert "2 user_id (limit 1)" in two.stdout
+    assert "m9" in two.stdout
+    nobody = platform.cdp("why", "user_id=nobody", "user_id=B")
+    assert nobody.returncode == 1
+    assert "no message" in nobody.stderr
+    assert "Traceback" not in nobody.stderr
+
+
+def test_what_if_tells_and_touches_nothing(platform: Platform, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.yml"
+    rules.write_text("identifiers: {email: {limit: 1}}\n")
+    before = (platform.root / "warehouse.duckdb").read_bytes()
+    done = platform.cdp("what-if", str(rules))
+    assert done.returncode == 0, done.stdout + done.stderr + platform.log()
+    assert "people who would be split" in done.stdout
+    assert "w2@x.example" in done.stdout
+    assert (platform.root / "warehouse.duckdb").read_bytes() == before
+    assert not list(platform.root.glob("what-if-*"))
+
+
+def test_health_counts_refusals_and_sharing(platform: Platform) -> None:
+    amounts = {(m, d): a for m, d, a in platform.rows("select measure, detail, amount from identity.health")}
+    assert amounts["refused_identifiers", "merge_protection"] == 4
+    assert amounts["people_who_share_value", "anonymous_id=tablet"] == 2
+
+
+def test_overrides_split_people_on_every_layer(platform: Platform) -> None:
+    """Last in the file: it changes the people. A cut also lets a cookie go where it belongs."""
+    wrong = owner(platform, "email", "w1@x.example")
+    assert owner(platform, "email", "w2@x.example") == wrong
+    assert owner(platform, "anonymous_id", "moving") == owner(platform, "user_id", "own")
+    seed = platform.project / "dbt_project/seeds/identity_overrides.csv"
+    seed.write_text(seed.read_text()
+                    + "forbid,email,W1@x.example,email,w2@x.example,ops,two people\n"
+                    + "cut,email,w3@x.example,anonymous_id,moving,ops,not hers\n"
+                    + "cut,user_id,own,anonymous_id,moving,ops,not hers\n")  # fmt: skip
+    platform.run("--as-of", "2026-06-02")
+    left, right = owner(platform, "email", "w1@x.example"), owner(platform, "email", "w2@x.example")
+    assert left == wrong
+    assert right not in (None, wrong)
+    assert (person_of(platform, "m10"), person_of(platform, "m11")) == (left, right)
+    plans = dict(platform.rows("select profile_id, value from profiles.traits where trait = 'plan'"))
+    assert plans[left] == '"p10"'
+    assert plans[right] == '"p11"'
+    seen = {row[0] for row in platform.rows("select profile_id from attributes.last_seen")}
+    assert {left, right} <= seen
+    assert owner(platform, "anonymous_id", "moving") == owner(platform, "user_id", "third")
+    splits = set(platform.rows("select from_profile_id, into_profile_id from identity.merges where kind = 'split'"))
+    assert (wrong, right) in splits
+    assert (owner(platform, "user_id", "own"), owner(platform, "user_id", "third")) in splits
+    seed.write_text(seed.read_text() + "forse,email,a,email,b,ops,typo\n")
+    refused = platform.cdp("run", "--as-of", "2026-06-03")
+    assert refused.returncode == 1
+    assert "line 5" in refused.stderr
+    assert "forse" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"identifiers": {}}, "identifiers"),
+        ({"identifiers": {"email": {"priority": 0}}}, "identifiers: email: priority"),
+        ({"identifiers": {"email": {"priority": 1, "limit": "five"}}}, "identifiers: email: limit"),
+        ({"identifiers": {"email": {"priority": 1, "normalise": "upper"}}}, "identifiers: email: normalise"),
+        ({"identifiers": {"email": {"priority": 1, "limits": 5}}}, "identifiers: email: limits"),
+        ({"blocked_patterns": ["("]}, "blocked_patterns"),
+        ({"blocked": {"fax": ["1"]}}, "blocked: fax"),
+        ({"calling_code": "+49"}, "calling_code"),
+    ],
+)
+def test_wrong_rules_are_refused_by_name(change: dict, named: str) -> None:
+    with pytest.raises(StopAndTell, match=named):
+        check_rules({**identity_rules(), **change}, "dbt_project.yml")
+
+
+def test_forced_and_forbidden_pairs_contradict(tmp_path: Path) -> None:
+    file = tmp_path / "overrides.csv"
+    file.write_text("action,a_type,a_value,b_type,b_value,decided_by,reason\nforce,email,a,email,b,x,y\n"
+                    "force,email,b,email,c,x,y\nforbid,email,A,email,c,x,y\n")  # fmt: skip
+    with pytest.raises(StopAndTell, match="line 4"):
+        check_overrides(identity_rules(), file)
+
+
+@pytest.mark.parametrize(
+    ("given", "digits"),
+    [("+49 (0) 151 / 123-45.67", "491511234567"), ("0049 151 1234567", "491511234567"), ("0151 1234567", "491511234567"),
+     ("49 151 1234567", "491511234567")],
+)  # fmt: skip
+def test_phone_numbers_become_e164_digits(given: str, digits: str) -> None:
+    """In Python and in the warehouse's SQL alike."""
+    import duckdb
+    from jinja2 import Environment
+
+    rules = {**identity_rules(), "calling_code": "49"}
+    assert spelled(rules, "phone", given) == ("phone", digits)
+    source = Path("dbt_project/macros/identity.sql").read_text()
+    macro = source[source.index("{% macro e164_digits") : source.index("{# The name of the rule")]
+    sql = Environment().from_string(macro + "{{ e164_digits('given') }}").render(var=lambda _: rules)
+    with duckdb.connect() as connection:
+        assert connection.execute(f"select {sql} from (select ? as given)", [given]).fetchone() == (digits,)
