@@ -1,87 +1,87 @@
-"""The only module that opens the warehouse.
+"""The only module that opens the warehouse, whatever engine it is on."""
 
-On DuckDB one process writes, alone: while dbt holds the file every other open of it fails, and a reader makes the
-writer fail. So both go through a lock file: dbt runs under `writing()`, readers open the file read-only under
-`reading()`, just long enough to take what they need. The kernel frees the lock when its holder dies.
-"""
-
-import fcntl
+import importlib.util
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from pathlib import Path
 
-import duckdb
 import pyarrow as pa
+import yaml
 
-from cdp_orchestration.errors import StopAndTell, TryAgain
-from cdp_orchestration.home import Home
+from cdp_orchestration.engines import Engine, NothingBuilt, QueryFailed, Reading, RelationMissing, Say
+from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.home import PROJECT_ROOT, Home
 
-
-class NothingBuilt(StopAndTell):
-    """The warehouse does not exist yet."""
+__all__ = ["NothingBuilt", "QueryFailed", "Reading", "RelationMissing", "Warehouse", "target"]
 
 
 class Warehouse:
     """The warehouse of one home."""
 
-    def __init__(self, home: Home, say: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, home: Home, say: Say = lambda _: None) -> None:
         self.home = home
-        self.say = say
+        self._engine = _engine(home, say)
 
-    @contextmanager
-    def _locked(self, kind: int, what: str) -> Iterator[None]:
-        self.home.root.mkdir(parents=True, exist_ok=True)
-        with open(self.home.root / "warehouse.lock", "a") as lock:
-            try:
-                fcntl.flock(lock, kind | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self.say(f"Another process is using the warehouse; waiting to {what}.")
-                fcntl.flock(lock, kind)
-            yield
+    def check(self) -> None:
+        """Could a build start now? Writes nothing. Raises StopAndTell or TryAgain with the remedy."""
+        self._engine.check()
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def exists(self) -> bool:
+        """Whether a build has made anything."""
+        return self._engine.exists()
+
+    def writing(self) -> AbstractContextManager[None]:
         """Hold the warehouse for one writer (a dbt run)."""
-        with self._locked(fcntl.LOCK_EX, "write"):
-            yield
+        return self._engine.writing()
 
-    @contextmanager
-    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def reading(self) -> AbstractContextManager[Reading]:
         """A read-only connection. Raises NothingBuilt where no build has run yet."""
-        with self._locked(fcntl.LOCK_SH, "read"):
-            if not self.home.warehouse.exists():
-                raise NothingBuilt(
-                    f"There is no warehouse at {self.home.warehouse} yet: run `cdp run` (or `cdp demo`) first."
-                )
-            connection = self._open_patiently()
-            try:
-                yield connection
-            finally:
-                connection.close()
-
-    def _open_patiently(self, seconds: float = 30.0) -> duckdb.DuckDBPyConnection:
-        """A dbt process may outlive the step that held the lock for it; DuckDB's own lock then says so."""
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                return duckdb.connect(str(self.home.warehouse), read_only=True)
-            except duckdb.IOException as error:
-                if "lock" not in str(error).lower():
-                    raise
-                if time.monotonic() > deadline:
-                    raise TryAgain(
-                        f"{self.home.warehouse} is held by another process (a database browser left open, or a "
-                        f"dbt run outside cdp): close it and run again. {error}"
-                    ) from None
-                time.sleep(0.5)
+        return self._engine.reading()
 
     def rows(self, sql: str, parameters: list[object] | None = None) -> pa.Table:
-        """The result of one read-only query as an Arrow table."""
+        """The result of one read-only query as an Arrow table. Raises RelationMissing or QueryFailed."""
         with self.reading() as connection:
-            return connection.sql(sql, params=parameters or None).to_arrow_table()
+            return connection.arrow(sql, parameters)
+
+    def load(self, streams: list[tuple[str, str]] | None = None) -> None:
+        """Bring what landed (of these streams) and the ledger into an engine that does not read them in place."""
+        self._engine.load(streams or [])
+
+    def copy_to(self, file: Path) -> None:
+        """All relations as they are now, as a DuckDB file."""
+        self._engine.copy_to(file)
+
+    def remove(self) -> None:
+        """Remove what builds made. Landing and ledger stay, so everything but the audiences' history comes back."""
+        self._engine.remove()
 
 
 def target() -> str:
     """The engine in use: CDP_TARGET, a target in profiles/profiles.yml."""
     return os.environ.get("CDP_TARGET") or "duckdb"
+
+
+def _engine(home: Home, say: Say) -> Engine:
+    name = target()
+    profiles = PROJECT_ROOT / "profiles" / "profiles.yml"
+    outputs = yaml.safe_load(profiles.read_text())["cdp"]["outputs"]
+    if name not in outputs:
+        raise StopAndTell(f"CDP_TARGET={name}: no such target in {profiles}. There are: {', '.join(outputs)}.")
+    kind = outputs[name]["type"]
+    if importlib.util.find_spec("dbt.adapters") is None or importlib.util.find_spec(f"dbt.adapters.{kind}") is None:
+        raise StopAndTell(
+            f"CDP_TARGET={name}: dbt's adapter for {kind} is not installed. Install it with "
+            f"`.venv/bin/pip install -c .ci/constraints.txt -e '.[{kind}]'`."
+        )
+    if kind == "duckdb":
+        from cdp_orchestration.engines.duckdb import DuckDB
+
+        return DuckDB(home, say)
+    if kind == "postgres":
+        from cdp_orchestration.engines.postgres import Postgres
+
+        return Postgres(home, say)
+    raise StopAndTell(
+        f"CDP_TARGET={name}: the models are written for {kind}, but `cdp` cannot load and read it yet "
+        "(docs/growing.md says what is missing). Use duckdb or postgres."
+    )

@@ -1,7 +1,8 @@
 {# How a staging model turns a landed record into a message. See docs/staging.md for the columns. #}
 
 {# Landed records of one stream with the given top-level fields of the record as text columns, as a CTE body.
-   `body` is the record as JSON text, null where it could not be read. #}
+   `body` is the record as JSON text, as it came (what hashes are of), `document` the same as the engine reads fields from;
+   both are null where it could not be read. #}
 {% macro landed(relation, fields=[]) -%}
     {%- set paths = {} -%}
     {%- for field in fields -%}{%- do paths.update({field: [field]}) -%}{%- endfor -%}
@@ -16,11 +17,12 @@
             _file as file,
             _error as read_error,
             _payload as payload,
-            case when _error is null then _payload end as body
+            case when _error is null then _payload end as body,
+            {{ cdp.landed_document() }} as document
         from {{ relation }}
     )
     {%- endset -%}
-    {% if fields %}{{ cdp.with_json_fields(records, 'body', paths) }}{% else %}select * from {{ records }} as records{% endif %}
+    {% if fields %}{{ cdp.with_json_fields(records, 'document', paths) }}{% else %}select * from {{ records }} as records{% endif %}
 {%- endmacro %}
 
 {# The columns that every staging model hands on unchanged. #}

@@ -26,7 +26,7 @@ with records as (
 marked as (
     select
         *,
-        case when position('"batch"' in body) > 0 then {{ cdp.json_text('body', ['batch']) }} end as envelope
+        case when position('"batch"' in body) > 0 then {{ cdp.json_text('document', ['batch']) }} end as envelope
     from records
 ),
 
@@ -37,9 +37,9 @@ envelopes as (
         file,
         envelope,
         '{' || {{ cdp.join_parts([
-            "'\"context\":' || " ~ cdp.json_text('body', ['context']),
-            "'\"sentAt\":' || " ~ cdp.json_quote(cdp.json_text('body', ['sentAt'])),
-            "'\"receivedAt\":' || " ~ cdp.json_quote(cdp.json_text('body', ['receivedAt'])),
+            "'\"context\":' || " ~ cdp.json_text('document', ['context']),
+            "'\"sentAt\":' || " ~ cdp.json_quote(cdp.json_text('document', ['sentAt'])),
+            "'\"receivedAt\":' || " ~ cdp.json_quote(cdp.json_text('document', ['receivedAt'])),
         ]) }} || '}' as common
     from marked
     where {{ cdp.json_kind('envelope') }} = 'array'
@@ -55,15 +55,22 @@ items as (
     select
         {{ cdp.record_columns() }},
         file,
-        body
+        body,
+        document
     from marked
     where envelope is null or {{ cdp.json_kind('envelope') }} <> 'array' or envelope = '[]'
     union all
     select
         {{ cdp.record_columns() }},
         file,
-        case when {{ cdp.json_kind('item') }} = 'object' then {{ cdp.json_merge('common', 'item') }} else item end as body
-    from unfolded
+        item_text as body,
+        {{ cdp.as_document('item_text') }} as document
+    from (
+        select
+            *,
+            case when {{ cdp.json_kind('item') }} = 'object' then {{ cdp.json_merge('common', 'item') }} else item end as item_text
+        from unfolded
+    ) as merged
 ),
 
 -- A record that is valid JSON but no object has no fields; it is refused for that, not for the fields it lacks.
@@ -71,12 +78,13 @@ objects as (
     select
         {{ cdp.record_columns() }},
         file,
-        case when ltrim(body) like '{' || '%' then body end as body
+        case when ltrim(body) like '{' || '%' then body end as body,
+        case when ltrim(body) like '{' || '%' then document end as document
     from items
 ),
 
 fields as (
-    {{ cdp.with_json_fields('objects', 'body', cdp.segment_fields()) }}
+    {{ cdp.with_json_fields('objects', 'document', cdp.segment_fields()) }}
 ),
 
 timed as (
@@ -87,6 +95,9 @@ timed as (
             partition by batch_seq, file, message_id, case when trim(message_id) <> '' then null else body end
             order by record_no, item_no
         ) as ordinal,
+        {{ cdp.json_kind('traits') }} as traits_kind,
+        {{ cdp.json_kind('properties') }} as properties_kind,
+        {{ cdp.json_kind('context') }} as context_kind,
         coalesce(given_time, original_time) as occurred_text,
         {{ cdp.to_utc('coalesce(given_time, original_time)', timezone) }} as claimed_at,
         {{ cdp.to_utc('sent_time', timezone) }} as sent_at,
@@ -126,12 +137,13 @@ select
         },
         more=[cdp.external_identifiers('external_ids')],
     ) }} as identifiers,
-    case when type = 'identify' then traits end as traits,
+    case when type = 'identify' and traits_kind = 'object' then traits end as traits,
     case
-        when type = 'group' then {{ cdp.json_merge(cdp.object({'group_id': 'group_id'}), 'traits') }}
-        else properties
+        when type = 'group'
+            then {{ cdp.json_merge(cdp.object({'group_id': 'group_id'}), "case when traits_kind = 'object' then traits end") }}
+        when properties_kind = 'object' then properties
     end as properties,
-    context,
+    case when context_kind = 'object' then context end as context,
     {{ cdp.preferences_as_consents('preferences', regulation) }} as consent,
     case when type = 'alias' then previous_id end as previous_id,
     case
@@ -144,6 +156,9 @@ select
     case
         when sent_at is null and sent_time is not null then 'sentAt'
         when received_at is null and received_time is not null then 'receivedAt'
+        when traits is not null and coalesce(traits_kind, '') <> 'object' then 'traits'
+        when properties is not null and coalesce(properties_kind, '') <> 'object' then 'properties'
+        when context is not null and coalesce(context_kind, '') <> 'object' then 'context'
     end as unusable_field
 from timed
 {%- endmacro %}

@@ -1,5 +1,23 @@
 {# JSON as text: reading fields, taking objects and arrays apart, putting them together. #}
 
+{# A landed record as the engine reads its fields; null where it could not be read. #}
+{% macro landed_document() -%}
+    {{ return(adapter.dispatch('landed_document', 'cdp')()) }}
+{%- endmacro %}
+
+{% macro default__landed_document() -%}
+    case when _error is null then _payload end
+{%- endmacro %}
+
+{# JSON text, made by the macros here, as such a document. #}
+{% macro as_document(expression) -%}
+    {{ return(adapter.dispatch('as_document', 'cdp')(expression)) }}
+{%- endmacro %}
+
+{% macro default__as_document(expression) -%}
+    {{ expression }}
+{%- endmacro %}
+
 {# Many scalar fields of one JSON column at once, as text columns. `fields`: {column: path}, a path being a list of keys.
    `source_sql` is a relation or CTE; its own columns stay. One parse per record on DuckDB. #}
 {% macro with_json_fields(source_sql, column, fields) -%}
@@ -146,7 +164,7 @@ from (
     nullif(array_to_string(
         list_transform(
             list_filter(
-                cast(json_extract({{ expression }}, '$[*]') as varchar[]),
+                cast(json_extract(case when {{ cdp.json_kind(expression) }} = 'array' then {{ expression }} end, '$[*]') as varchar[]),
                 lambda entry: trim(json_extract_string(entry, '$.type')) <> ''
                 and coalesce(json_extract_string(entry, '$.collection'), 'users') = 'users'
                 and trim(json_extract_string(entry, '$.id')) <> ''
@@ -164,7 +182,7 @@ from (
 {%- endmacro %}
 
 {% macro default__preferences_as_consents(expression, regulation) -%}
-    case when {{ expression }} like '{' || '%' then nullif('[' || array_to_string(
+    case when {{ cdp.json_kind(expression) }} = 'object' then nullif('[' || array_to_string(
         list_transform(
             list_filter(
                 json_keys({{ expression }}),

@@ -45,3 +45,11 @@
 {% macro duckdb__run_all(statements) -%}
     {{ return(cdp.scalar(statements | join(';\n'))) }}
 {%- endmacro %}
+
+{# What a table needs once it is written, as a post-hook of every model: statistics, where the engine does not keep its own. #}
+{% macro settled() -%}
+    {{ return(adapter.dispatch('settled', 'cdp')()) }}
+{%- endmacro %}
+
+{% macro default__settled() -%}
+{%- endmacro %}

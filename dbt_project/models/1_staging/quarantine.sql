@@ -37,7 +37,7 @@ select
     source,
     stream,
     'field' as scope,
-    'impossible_timestamp' as reason,
+    case when unusable_field in ('sentAt', 'receivedAt') then 'impossible_timestamp' else 'not_an_object' end as reason,
     unusable_field as field,
     payload,
     cast(null as {{ dbt.type_string() }}) as detail,

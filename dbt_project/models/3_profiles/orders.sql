@@ -30,7 +30,7 @@ select
     profile_id,
     occurred_at as ordered_at,
     destination,
-    cast({{ to_money('amount') }} as double precision) as amount_usd,
+    cast({{ to_money('amount') }} as {{ type_double() }}) as amount_usd,
     coalesce(status, 'completed') as status,
     message_id
 from ranked

@@ -28,7 +28,7 @@ select
     order_id,
     profile_id,
     occurred_at as refunded_at,
-    cast({{ to_money('amount') }} as double precision) as amount_usd,
+    cast({{ to_money('amount') }} as {{ type_double() }}) as amount_usd,
     message_id
 from ranked
 where version = 1

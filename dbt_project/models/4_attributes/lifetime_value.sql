@@ -2,7 +2,7 @@
 with ordered as (
     select
         profile_id,
-        sum({{ to_money('amount_usd') }}) as amount_usd,
+        coalesce(sum({{ to_money('amount_usd') }}), 0) as amount_usd,  -- an order without a usable amount brought nothing
         max(ordered_at) as last_order_at
     from {{ ref('orders') }}
     where status <> 'cancelled' and {{ happened('ordered_at') }}
@@ -20,7 +20,7 @@ refunded as (
 
 select
     ordered.profile_id,
-    cast(ordered.amount_usd - coalesce(refunded.amount_usd, 0) as double precision) as lifetime_value_usd,
+    cast(ordered.amount_usd - coalesce(refunded.amount_usd, 0) as {{ type_double() }}) as lifetime_value_usd,
     ordered.last_order_at
 from ordered
 left join refunded on refunded.profile_id = ordered.profile_id

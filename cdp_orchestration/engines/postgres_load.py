@@ -1,0 +1,218 @@
+"""Landing into PostgreSQL: each landed file once, by COPY, in the transaction that records it.
+
+    landing.<source>__<stream>   the records, with `_document`: their canonical JSON where it is not what came
+    landing._batches             the manifests; a row here means that its batch is loaded
+    landing._ledger              attempts at deliveries; landing._ledger_files says which files they came from
+
+DuckDB reads the Parquet and writes the JSON as it would read it itself, so numbers, escapes and repeated keys mean the
+same on either engine. What PostgreSQL cannot hold (a NUL character, NaN) becomes an unreadable record with that reason:
+it is quarantined like any other, and the counts add up.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from cdp_orchestration.engines import Say
+from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.home import Home
+from cdp_orchestration.landing import Batch, Landing
+
+TEXT = 'text collate "C"'
+RECORDS = f"""
+    create table if not exists landing."{{name}}" (
+        _source {TEXT}, _stream {TEXT}, _batch_id {TEXT}, _batch_seq bigint, _record_no bigint, _file {TEXT},
+        _landed_at timestamp, _payload {TEXT}, _error {TEXT}, _document {TEXT}
+    )
+"""
+BATCHES = f"""
+    create table if not exists landing._batches (
+        batch_id {TEXT} primary key, batch_seq bigint, source {TEXT}, stream {TEXT}, records bigint, errors bigint,
+        landed_at timestamp
+    )
+"""
+LEDGER = f"""
+    create table if not exists landing._ledger_files (file {TEXT} primary key);
+    create table if not exists landing._ledger (
+        run_id {TEXT}, sync {TEXT}, row_key {TEXT}, profile_id {TEXT}, operation {TEXT}, status {TEXT}, attempt bigint,
+        code {TEXT}, message {TEXT}, payload_hash {TEXT}, identifiers_sent {TEXT}, consent_message_id {TEXT},
+        idempotency_key {TEXT}, attempted_at timestamp, ledger_no bigint, batch_no bigint
+    )
+"""
+
+
+def load(connection: Any, home: Home, streams: list[tuple[str, str]], say: Say) -> None:
+    """Loads what the database does not have yet. Raises StopAndTell where it belongs to another home."""
+    landing = Landing(home.landing)
+    with connection.cursor() as cursor:
+        cursor.execute("select nspname from pg_namespace where nspname = 'landing'")
+        if not cursor.fetchall():
+            cursor.execute("create schema landing")
+        cursor.execute(BATCHES)
+        cursor.execute(LEDGER)
+        for source, stream in streams:
+            cursor.execute(RECORDS.format(name=f"{source}__{stream}"))
+        cursor.execute("select batch_id, batch_seq from landing._batches")
+        loaded = dict(cursor.fetchall())
+    batches = landing.batches()
+    foreign = sorted(set(loaded) - {batch.batch_id for batch in batches}, key=lambda batch_id: loaded[batch_id])
+    if foreign:
+        raise StopAndTell(
+            f"The database holds batch {foreign[0]}, which is not in {home.landing}: it belongs to another CDP_HOME, or "
+            "landed files were removed. Point PGDATABASE to a database of its own, or CDP_HOME to the home it belongs to."
+        )
+    for batch in batches:
+        if batch.batch_id not in loaded and (batch.source, batch.stream) in streams:
+            _load_batch(connection, batch)
+            say(f"loaded {batch.source}.{batch.stream}: batch {batch.batch_seq}, {batch.records} records")
+    _load_ledger(connection, home)
+
+
+def _load_batch(connection: Any, batch: Batch) -> None:
+    with tempfile.TemporaryDirectory(prefix=".load-", dir=batch.path.parent) as folder:
+        file = Path(folder) / "records.csv"
+        with duckdb.connect() as reader:
+            _write_csv(reader, batch.path, file)
+        with connection.cursor() as cursor:
+            cursor.execute("begin")
+            with open(file, "rb") as handle:
+                cursor.copy_expert(
+                    f"copy landing.\"{batch.source}__{batch.stream}\" from stdin (format csv, null '\\N')", handle
+                )
+            if cursor.rowcount != batch.records:
+                cursor.execute("rollback")
+                raise StopAndTell(
+                    f"{batch.path}: {cursor.rowcount} records were read, but its manifest says {batch.records}. Restore "
+                    "the file from a backup; nothing of it was loaded."
+                )
+            cursor.execute(
+                "insert into landing._batches values (%s, %s, %s, %s, %s, %s, %s)",
+                [batch.batch_id, batch.batch_seq, batch.source, batch.stream, batch.records, batch.errors, batch.landed_at],
+            )
+            cursor.execute("commit")
+            cursor.execute(f'analyze landing."{batch.source}__{batch.stream}"')
+
+
+def _write_csv(reader: duckdb.DuckDBPyConnection, parquet: Path, file: Path) -> None:
+    reader.execute("set preserve_insertion_order = true")
+    reader.execute(f"""
+        create view records as select *, case when _error is null and json_valid(_payload)
+            then cast(json(_payload) as varchar) end as document from read_parquet('{_quoted(parquet)}')
+    """)
+    # Few records are worth a second look in Python: those that could hold what only some JSON readers take.
+    suspects = reader.execute(r"""
+        select _record_no, document from records where _error is null and (
+            document is null or contains(document, '\u0000') or contains(document, 'NaN') or contains(document, 'nfinity')
+            or (document[1] = '{' and len(json_keys(document)) <> len(list_distinct(json_keys(document))))
+            or (json_type(document, '$.traits') = 'OBJECT' and len(json_keys(document, '$.traits'))
+                <> len(list_distinct(json_keys(document, '$.traits'))))
+            or (json_type(document, '$.properties') = 'OBJECT' and len(json_keys(document, '$.properties'))
+                <> len(list_distinct(json_keys(document, '$.properties'))))
+        )
+    """).fetchall()
+    mended = [(number, *_second_look(document)) for number, document in suspects]
+    columns = [pa.array(values) for values in zip(*mended, strict=True)] if mended else [[], [], []]
+    table = pa.Table.from_arrays(
+        [pa.array(column, kind) for column, kind in zip(columns, (pa.int64(), pa.string(), pa.string()), strict=True)],
+        names=["number", "mended", "reason"],
+    )
+    reader.register("looked_at", table)
+    reader.execute(f"""
+        copy (
+            select _source, _stream, _batch_id, _batch_seq, _record_no, _file, _landed_at,
+                replace(_payload, chr(0), '\\u0000') as _payload, replace(coalesce(_error, reason), chr(0), '\\u0000') as _error,
+                nullif(case when looked_at.number is null then document else cast(json(mended) as varchar) end, _payload)
+            from records left join looked_at on looked_at.number = records._record_no order by _record_no
+        ) to '{_quoted(file)}' (format csv, header false, nullstr '\\N', force_quote (_payload))
+    """)
+
+
+def _second_look(document: str | None) -> tuple[str | None, str | None]:
+    """(canonical JSON, None), or (None, why PostgreSQL cannot hold the record). Of repeated keys the first one counts."""
+    if document is None:
+        return None, "not valid JSON"
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON number: PostgreSQL cannot read the record")
+
+    def first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        return dict(reversed(pairs)) if len({key for key, _ in pairs}) == len(pairs) else _first(pairs)
+
+    try:
+        value = json.loads(document, parse_constant=refuse, parse_float=_Verbatim, object_pairs_hook=_first)
+        text = _written(value)
+    except ValueError as error:
+        return None, str(error)
+    if "\x00" in _texts(value):
+        return None, "a text in it holds the character U+0000, which PostgreSQL cannot store"
+    return text, None
+
+
+class _Verbatim(float):
+    """A number that is written as it was spelled."""
+
+    def __new__(cls, text: str) -> "_Verbatim":
+        made = super().__new__(cls, text)
+        made.text = text  # type: ignore[attr-defined]
+        return made
+
+
+def _first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, value in pairs:
+        kept.setdefault(key, value)
+    return kept
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(k, ensure_ascii=False)}:{_written(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_written, value)) + "]"
+    if isinstance(value, _Verbatim):
+        return value.text  # type: ignore[attr-defined, no-any-return]
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _texts(value: Any) -> str:
+    if isinstance(value, dict):
+        return "".join(key + _texts(item) for key, item in value.items())
+    if isinstance(value, list):
+        return "".join(map(_texts, value))
+    return value if isinstance(value, str) else ""
+
+
+def _load_ledger(connection: Any, home: Home) -> None:
+    root = home.deliveries / "ledger"
+    with connection.cursor() as cursor:
+        cursor.execute("select file from landing._ledger_files")
+        known = {row[0] for row in cursor.fetchall()}
+        for path in sorted(root.glob("*/*.parquet")):
+            name = f"{path.parent.name}/{path.name}"
+            if name in known or path.name.startswith((".", "_")):
+                continue
+            with tempfile.TemporaryDirectory(prefix=".load-", dir=home.deliveries) as folder:
+                file = Path(folder) / "ledger.csv"
+                with duckdb.connect() as reader:
+                    described = reader.execute(f"describe select * from read_parquet('{_quoted(path)}')").fetchall()
+                    columns = ", ".join(
+                        f"replace({column}, chr(0), '')" if kind == "VARCHAR" else column for column, kind, *_ in described
+                    )
+                    reader.execute(
+                        f"copy (select {columns} from read_parquet('{_quoted(path)}')) to '{_quoted(file)}' "
+                        "(format csv, header false, nullstr '\\N')"
+                    )
+                cursor.execute("begin")
+                names = ", ".join(column for column, *_ in described)
+                with open(file, "rb") as handle:
+                    cursor.copy_expert(f"copy landing._ledger ({names}) from stdin (format csv, null '\\N')", handle)
+                cursor.execute("insert into landing._ledger_files values (%s)", [name])
+                cursor.execute("commit")
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

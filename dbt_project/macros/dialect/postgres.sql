@@ -1,0 +1,173 @@
+{# PostgreSQL 15 and later. What plain SQL cannot say (a cast that gives null where it fails, RFC 7396) is a function in the
+   schema of landed tables, made before each build.
+
+   Text that comes in, and text that is read out of JSON, has the collation "C", and what is derived from it has it, too:
+   order and comparison are by bytes, as on every other engine, whatever the database's own collation is. #}
+
+{% macro postgres__hash64(expression) -%}
+    landing.hash64({{ expression }})
+{%- endmacro %}
+
+{% macro postgres__matches_pattern(expression, pattern) -%}
+    {{ expression }} ~ '{{ pattern | replace("'", "''") }}'
+{%- endmacro %}
+
+{% macro postgres__explode_identifiers(relation, keep) -%}
+select
+    {% for name in keep %}listed.{{ name }}, {% endfor %}
+    json_array_length(cast(listed.identifiers as json)) as item_count,
+    (entries.entry ->> 'type') collate "C" as identifier_type,
+    (entries.entry ->> 'value') collate "C" as value_as_given
+from {{ relation }} as listed
+cross join lateral json_array_elements(cast(listed.identifiers as json)) as entries (entry)
+{%- endmacro %}
+
+{# The loader keeps a record's canonical JSON only where it differs from the record as it came. #}
+{% macro postgres__landed_document() -%}
+    case when _error is null then cast(coalesce(_document, _payload) as json) end
+{%- endmacro %}
+
+{% macro postgres__as_document(expression) -%}
+    cast({{ expression }} as json)
+{%- endmacro %}
+
+{# One parse per record: the top-level fields come from json_to_record, deeper ones out of those. #}
+{% macro postgres__with_json_fields(source_sql, column, fields) -%}
+{%- set tops = [] -%}
+{%- for path in fields.values() if path[0] not in tops -%}{%- do tops.append(path[0]) -%}{%- endfor -%}
+select
+    records.*,
+    {% for name, path in fields.items() -%}
+    (parsed."{{ path[0] }}" #>> {{ cdp.postgres_path(path[1:]) }}) collate "C" as {{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
+from {{ source_sql }} as records
+cross join lateral json_to_record(
+    case when json_typeof(records.{{ column }}) = 'object' then records.{{ column }} else '{}' end
+) as parsed ({% for top in tops %}"{{ top }}" json{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+{% macro postgres_path(path) -%}
+    cast('{{ '{' }}{% for key in path %}"{{ key }}"{{ ',' if not loop.last }}{% endfor %}{{ '}' }}' as text[])
+{%- endmacro %}
+
+{% macro postgres__json_text(expression, path) -%}
+    (cast({{ expression }} as json) #>> {{ cdp.postgres_path(path) }}) collate "C"
+{%- endmacro %}
+
+{% macro postgres__json_scalar(expression) -%}
+    (cast({{ expression }} as json) #>> cast('{}' as text[])) collate "C"
+{%- endmacro %}
+
+{% macro postgres__json_kind(expression) -%}
+    landing.json_kind({{ expression }})
+{%- endmacro %}
+
+{% macro postgres__explode_object(relation, keep, column) -%}
+select
+    {% for name in keep %}objects.{{ name }}, {% endfor %}
+    entries.entry_key collate "C" as entry_key,
+    cast(entries.entry_value as text) collate "C" as entry_value
+from {{ relation }} as objects
+cross join lateral json_each(cast(objects.{{ column }} as json)) as entries (entry_key, entry_value)
+where position('"' in entries.entry_key) = 0
+{%- endmacro %}
+
+{% macro postgres__explode_array(relation, keep, column) -%}
+select
+    {% for name in keep %}arrays.{{ name }}, {% endfor %}
+    elements.place - 1 as item_no,
+    cast(elements.element as text) collate "C" as item
+from {{ relation }} as arrays
+cross join lateral json_array_elements(
+    case when landing.json_kind(arrays.{{ column }}) = 'array' then cast(arrays.{{ column }} as json) end
+) with ordinality as elements (element, place)
+{%- endmacro %}
+
+{% macro postgres__json_quote(expression) -%}
+    landing.json_quote({{ expression }})
+{%- endmacro %}
+
+{% macro postgres__json_merge(base, overriding) -%}
+    coalesce(
+        cast(landing.json_merge(cast({{ base }} as json), cast({{ overriding }} as json)) as text) collate "C",
+        {{ overriding }}, {{ base }}
+    )
+{%- endmacro %}
+
+{% macro postgres__external_identifiers(expression) -%}
+    (
+        select string_agg(
+            '{"type":' || landing.json_quote(entry ->> 'type') || ',"value":' || landing.json_quote(entry ->> 'id') || '}',
+            ',' order by place
+        ) collate "C"
+        from json_array_elements(
+            case when landing.json_kind({{ expression }}) = 'array' then cast({{ expression }} as json) end
+        ) with ordinality as entries (entry, place)
+        where
+            json_typeof(entry) = 'object'
+            and trim(entry ->> 'type') <> ''
+            and coalesce(entry ->> 'collection', 'users') = 'users'
+            and trim(entry ->> 'id') <> ''
+    )
+{%- endmacro %}
+
+{% macro postgres__preferences_as_consents(expression, regulation) -%}
+    (
+        select '[' || string_agg(
+            '{"regulation":"{{ regulation }}","purpose":' || landing.json_quote(purpose) || ',"state":"'
+            || case when answer = 'true' then 'granted' else 'denied' end || '"}',
+            ',' order by place
+        ) || ']' collate "C"
+        from json_each_text(
+            case when landing.json_kind({{ expression }}) = 'object' then cast({{ expression }} as json) end
+        ) with ordinality as answers (purpose, answer, place)
+        where answer in ('true', 'false')
+    )
+{%- endmacro %}
+
+{% macro postgres__to_money(expression) -%}
+    landing.try_money(cast({{ expression }} as text))
+{%- endmacro %}
+
+{% macro postgres__to_type(expression, type) -%}
+    landing.try_{{ type }}({{ expression }})
+{%- endmacro %}
+
+{% macro postgres__to_utc(expression, timezone) -%}
+    landing.try_utc({{ expression }}, '{{ timezone }}')
+{%- endmacro %}
+
+{% macro postgres__iso_text(expression) -%}
+    to_char({{ expression }}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
+{%- endmacro %}
+
+{% macro postgres__scratch(name) -%}
+    {{ return(('_' ~ this.identifier ~ '__' ~ name)[:63]) }}
+{%- endmacro %}
+
+{# Statistics at once: the planner would take a new table for a small one. #}
+{% macro postgres__filled(table, sql) -%}
+    {{ return(['drop table if exists ' ~ table, 'create temp table ' ~ table ~ ' as ' ~ sql, 'analyze ' ~ table]) }}
+{%- endmacro %}
+
+{% macro postgres__run_all(statements) -%}
+    {{ return(cdp.scalar(statements | join(';\n'))) }}
+{%- endmacro %}
+
+{% macro postgres__settled() -%}
+    {%- if model.config.materialized not in ('view', 'ephemeral') -%}analyze {{ this }}{%- endif -%}
+{%- endmacro %}
+
+{# The tables are filled by `cdp load` (a part of every `cdp run`): COPY, each landed file once. #}
+{% macro postgres__open_landing() %}
+    {% do run_query('create schema if not exists landing') %}
+    {% do run_query(cdp.postgres_functions()) %}
+    {% for node in graph.sources.values() %}
+        {% if not adapter.get_relation(target.database, node.schema, node.identifier) %}
+            {% do exceptions.raise_compiler_error(
+                'The table ' ~ node.schema ~ '.' ~ node.identifier ~ ' is not in the database ' ~ target.database
+                ~ ' yet. What landed is brought there by `cdp load` (a part of `cdp run`): run that first.'
+            ) %}
+        {% endif %}
+    {% endfor %}
+{% endmacro %}
