@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from dotenv import load_dotenv
 from rich.console import Console
 
 from cdp_orchestration import progress
@@ -165,7 +166,9 @@ def reset(yes: bool, everything: bool) -> None:
     lives in the warehouse and goes with it; members of today enter anew.
     """
     from cdp_orchestration.home import current_home
+    from cdp_orchestration.warehouse import Warehouse
 
+    load_dotenv(PROJECT_ROOT / ".env")
     home = current_home()
     if not home.root.exists():
         OUT.print(f"There is nothing at {home.root}.")
@@ -177,13 +180,29 @@ def reset(yes: bool, everything: bool) -> None:
     what = "EVERYTHING in" if everything else "the warehouse of"
     if not yes:
         click.confirm(f"Remove {what} {home.root}?", abort=True)
+    Warehouse(home).remove()
     if everything:
         shutil.rmtree(home.root)
     else:
-        for file in (home.warehouse, home.root / "warehouse.duckdb.wal"):
-            file.unlink(missing_ok=True)
         shutil.rmtree(home.dbt_target, ignore_errors=True)
     OUT.print(f"Removed {what} {home.root}.", soft_wrap=True)
+
+
+@main.command()
+def load() -> None:
+    """Bring what landed into a warehouse that does not read it in place (a part of `run`; before a dbt of your own)."""
+    import json
+
+    from cdp_orchestration.components.build import take_in
+    from cdp_orchestration.pipeline import ready_home
+    from cdp_orchestration.project import dbt_project
+    from cdp_orchestration.warehouse import Warehouse
+
+    home = ready_home()
+    Warehouse(home).check()
+    progress.listen(_printer())
+    take_in(home, json.loads(dbt_project(home).manifest_path.read_text()))
+    OUT.print("The warehouse has what landed.")
 
 
 @main.command()

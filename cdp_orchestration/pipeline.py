@@ -17,6 +17,7 @@ from dotenv import load_dotenv
 
 from cdp_orchestration import progress, runs
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
+from cdp_orchestration.warehouse import Warehouse
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -70,6 +71,7 @@ def run_pass(home: Home, as_of: str | None = None, full_refresh: bool = False, d
     """Pull all sources, build the warehouse, deliver all syncs. A source that fails does not keep the others' rows
     waiting; a build that fails holds every delivery. Raises CdpError where nothing could start."""
     with one_pass_at_a_time(home):
+        Warehouse(home).check()  # before anything is pulled
         definitions = load_definitions()
         with dg.DagsterInstance.get() as instance:
             for run_id in runs.end_dead_runs(instance):

@@ -4,13 +4,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-import duckdb
 from rich.console import Console
 from rich.table import Table
 
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
-from cdp_orchestration.warehouse import Warehouse
+from cdp_orchestration.warehouse import Reading, Warehouse
 
 Rows = list[tuple[Any, ...]]
 
@@ -41,29 +40,29 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def intake(connection: duckdb.DuckDBPyConnection) -> Rows:
+def intake(connection: Reading) -> Rows:
     """Per source and stream: landed, accepted, duplicate, quarantined records."""
     return connection.execute(
         """
         with landed as (
             select source, stream, sum(records) as records from landing._batches
-            where batch_seq <= (select through_batch_seq from staging.current_build) group by all
+            where batch_seq <= (select through_batch_seq from staging.current_build) group by source, stream
         ),
         fates as (
             select source, stream,
-                count(*) filter (fate = 'accepted') as accepted,
-                count(*) filter (fate = 'duplicate') as duplicate,
-                count(*) filter (fate = 'quarantined') as quarantined
-            from staging.intake group by all
+                count(*) filter (where fate = 'accepted') as accepted,
+                count(*) filter (where fate = 'duplicate') as duplicate,
+                count(*) filter (where fate = 'quarantined') as quarantined
+            from staging.intake group by source, stream
         )
-        select source || '.' || stream, records::bigint, coalesce(accepted, 0), coalesce(duplicate, 0),
+        select source || '.' || stream, cast(records as bigint), coalesce(accepted, 0), coalesce(duplicate, 0),
             coalesce(quarantined, 0)
         from landed left join fates using (source, stream) order by 1
         """
     ).fetchall()
 
 
-def people(connection: duckdb.DuckDBPyConnection) -> Rows:
+def people(connection: Reading) -> Rows:
     """Counts of people, identifiers, merges and messages that nobody could be told for."""
     return connection.execute(
         """
@@ -78,7 +77,7 @@ def people(connection: duckdb.DuckDBPyConnection) -> Rows:
     ).fetchall()
 
 
-def sizes(connection: duckdb.DuckDBPyConnection, layer: str, without: tuple[str, ...] = ()) -> Rows:
+def sizes(connection: Reading, layer: str, without: tuple[str, ...] = ()) -> Rows:
     """(model, rows) of every table of a layer."""
     names = connection.execute(
         "select table_name from information_schema.tables where table_schema = ? order by 1", [layer]
@@ -137,15 +136,13 @@ def profile(home: Home, identifier_type: str, value: str, console: Console) -> N
              "select audience, entered_at, exited_at from audiences.memberships where profile_id = ? order by 2, 1")  # fmt: skip
 
 
-def _attributes(connection: duckdb.DuckDBPyConnection, profile_id: str) -> Rows:
+def _attributes(connection: Reading, profile_id: str) -> Rows:
     values: Rows = []
     for name, _ in sizes(connection, "attributes"):
-        cursor = connection.execute(
-            f'select * exclude (profile_id) from attributes."{name}" where profile_id = ?', [profile_id]
-        )
+        cursor = connection.execute(f'select * from attributes."{name}" where profile_id = ?', [profile_id])
         columns = [column[0] for column in cursor.description or []]
         for row in cursor.fetchall():
-            values += list(zip(columns, row, strict=True))
+            values += [pair for pair in zip(columns, row, strict=True) if pair[0] != "profile_id"]
     return values
 
 
@@ -154,7 +151,7 @@ def quarantine(home: Home, samples: int, console: Console) -> int:
     with Warehouse(home).reading() as connection:
         rows = connection.execute(
             "select source || '.' || stream, scope, reason, coalesce(field, ''), count(*) from staging.quarantine "
-            "group by all order by 5 desc, 1, 3"
+            "group by 1, 2, 3, 4 order by 5 desc, 1, 3"
         ).fetchall()
         console.print(table("Quarantine", ["stream", "scope", "reason", "field", "count"], rows))
         for stream, scope, reason, field, _ in rows:

@@ -48,7 +48,8 @@ def build(
     with in_dagsters_words("build"):
         as_of = parsed_as_of(config.as_of)
         check_overrides(identity_rules())
-        prepare(home, manifest)
+        Warehouse(home, say).check()
+        take_in(home, manifest)
         fingerprint = rules.fingerprint(manifest)
         full = config.full_refresh
         before = rules.fingerprint_of_last_build(Warehouse(home, say))
@@ -106,6 +107,13 @@ def prepare(home: Home, manifest: dict[str, Any]) -> None:
         if source["source_name"] != "cdp":
             landing.prepare(source["source_name"], source["name"])
     Ledger(home.deliveries).prepare()
+
+
+def take_in(home: Home, manifest: dict[str, Any]) -> None:
+    """What landed, in reach of the warehouse's engine: loaded where it does not read files in place."""
+    prepare(home, manifest)
+    streams = [(s["source_name"], s["name"]) for s in manifest["sources"].values() if s["source_name"] != "cdp"]
+    Warehouse(home, say).load(sorted(streams))
 
 
 def failures(invocation: DbtCliInvocation | None) -> list[str]:

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dagster as dg
-import duckdb
 
 from cdp_orchestration.home import Home
-from cdp_orchestration.warehouse import NothingBuilt, Warehouse
+from cdp_orchestration.warehouse import NothingBuilt, QueryFailed, Reading, Warehouse
 
 SAMPLE_ROWS = 5
 MAX_TEXT = 60
@@ -30,12 +29,12 @@ def with_samples(context: dg.AssetExecutionContext, events: Iterable[Any], home:
         yield from events
 
 
-def _look(connection: duckdb.DuckDBPyConnection, path: list[str]) -> dict[str, Any]:
+def _look(connection: Reading, path: list[str]) -> dict[str, Any]:
     relation = ".".join(f'"{part}"' for part in path)
     try:
         counted = connection.execute(f"select count(*) from {relation}").fetchone()
         cursor = connection.execute(f"select * from {relation} limit {SAMPLE_ROWS}")
-    except duckdb.Error:  # a view whose input went away: the build has told already
+    except QueryFailed:  # a view whose input went away: the build has told already
         return {}
     names = [column[0] for column in cursor.description or []]
     return {
@@ -44,7 +43,7 @@ def _look(connection: duckdb.DuckDBPyConnection, path: list[str]) -> dict[str, A
     }
 
 
-def _health(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+def _health(connection: Reading) -> dict[str, Any]:
     """identity.health in Dagster's words: one entry per measure, and the numbers that a person would plot."""
     try:
         rows = connection.execute(
@@ -53,7 +52,7 @@ def _health(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         vitals = connection.execute(
             "select profiles, merged, refusals, largest_profile from identity.vitals order by messages desc, as_of desc limit 1"
         ).fetchone()
-    except duckdb.Error:
+    except QueryFailed:
         return {}
     told: dict[str, Any] = {}
     for measure in dict.fromkeys(row[0] for row in rows):

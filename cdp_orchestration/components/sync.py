@@ -1,5 +1,6 @@
 """A sync as a Dagster asset: what its destination holds. Syncs are found in dbt's manifest (config.meta.sync)."""
 
+from contextlib import suppress
 from typing import Any
 
 import dagster as dg
@@ -78,10 +79,17 @@ def _delivered(sync: Sync, run_id: str) -> Summary | None:
         )
         return None
     destination = connected.destination(home)
+    warehouse = Warehouse(home, say)
     try:
-        return deliver(sync, destination, Warehouse(home, say), home, run_id, say)
+        summary = deliver(sync, destination, warehouse, home, run_id, say)
+    except Exception:
+        with suppress(CdpError):  # the ledger knows; the next load brings it to the warehouse
+            warehouse.load()
+        raise
     finally:
         destination.close()
+    warehouse.load()
+    return summary
 
 
 def _result(sync: Sync, summary: Summary | None) -> dg.MaterializeResult:

@@ -26,7 +26,7 @@ from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.sync import Guard, Purpose, Sync, parse_sync
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
-from cdp_orchestration.warehouse import Warehouse
+from cdp_orchestration.warehouse import RelationMissing, Warehouse
 
 __all__ = ["Guard", "Plan", "Purpose", "Sync", "backlog", "parse_sync", "planning", "plans_folder"]
 
@@ -122,7 +122,7 @@ def _should_hold(sync: Sync, warehouse: Warehouse) -> pa.Table:
     sql, parameters = plan_sql.should_hold(sync)
     try:
         return warehouse.rows(sql, parameters)
-    except duckdb.CatalogException as error:
+    except RelationMissing as error:
         raise StopAndTell(
             f"{sync.name}: {sync.relation} or profiles.consents is not in the warehouse yet: run `cdp run` first. {error}"
         ) from None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import duckdb
 from rich.console import Console
 
 from cdp_orchestration import reports
@@ -39,6 +40,7 @@ def receiver_of(home: Home) -> Iterator[Receiver | None]:
 def run_demo(home: Home, people: int, console: Console, one_pass: Callable[..., bool]) -> bool:
     """Returns whether all went well."""
     started = time.monotonic()
+    Warehouse(home).check()
     written = home.root / "company" / ".written"  # what for; the last thing that is written
     wanted = f"{people} people, seed {SEED}"
     first = not written.exists() or written.read_text() != wanted
@@ -67,7 +69,8 @@ def _show(home: Home, receiver: Receiver | None, console: Console, before: set[s
             ("Stitching against the truth", ["measure", "value"], _quality(home, connection)),
         ]
         ledger = connection.execute(
-            "select run_id, sync, operation, status, count(*) from activation.deliveries group by all order by all"
+            "select run_id, sync, operation, status, count(*) from activation.deliveries "
+            "group by 1, 2, 3, 4 order by 1, 2, 3, 4"
         ).fetchall()
     for title, columns, rows in parts:
         console.print()
@@ -100,7 +103,7 @@ Remove the demo with: rm -r {where}""", soft_wrap=True)  # fmt: skip
 
 def _outcomes(home: Home) -> set[str]:
     """Runs that the ledger knows so far."""
-    if not home.warehouse.exists():
+    if not Warehouse(home).exists():
         return set()
     with Warehouse(home).reading() as connection:
         try:
@@ -114,7 +117,8 @@ def _outcomes(home: Home) -> set[str]:
 def _somebody(home: Home) -> str:
     with Warehouse(home).reading() as connection:
         found = connection.execute(
-            "select email from activation.newsletter_to_crm join audiences.vips using (profile_id) order by email limit 1"
+            "select people.email from activation.newsletter_to_crm as people "
+            "inner join audiences.vips as vips on vips.profile_id = people.profile_id order by people.email limit 1"
         ).fetchone()
     return found[0] if found else "…"
 
@@ -124,14 +128,17 @@ def _quality(home: Home, connection: Any) -> list[tuple[str, Any]]:
 
     A pair is two identifiers with one owner. Identifiers that several people share are left out.
     """
-    row = connection.execute(
-        """
+    owners = connection.arrow("select identifier_type, identifier_value, profile_id from identity.identifiers")
+    with duckdb.connect() as local:
+        local.register("owners", owners)
+        row = local.execute(
+            """
         with truth as (
             select identifier_type, identifier_value, any_value(person_id) as person_id
             from read_csv(?, all_varchar = true) where shared = 'false' group by all
         ),
         judged as (
-            select person_id, profile_id from truth join identity.identifiers using (identifier_type, identifier_value)
+            select person_id, profile_id from truth join owners using (identifier_type, identifier_value)
         ),
         in_both as (select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from judged group by person_id, profile_id)),
         ours as (select sum(n * (n - 1) / 2) as pairs from (select count(*) as n from judged group by profile_id)),
@@ -139,6 +146,6 @@ def _quality(home: Home, connection: Any) -> list[tuple[str, Any]]:
         select in_both.pairs / nullif(ours.pairs, 0), in_both.pairs / nullif(theirs.pairs, 0)
         from in_both, ours, theirs
         """,
-        [str(home.root / "truth" / "identifiers.csv")],
-    ).fetchone()
+            [str(home.root / "truth" / "identifiers.csv")],
+        ).fetchone()
     return [("pairwise precision", f"{row[0]:.4f}"), ("pairwise recall", f"{row[1]:.4f}")] if row and row[0] else []

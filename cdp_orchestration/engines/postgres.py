@@ -38,7 +38,11 @@ class PostgresReading:
         cursor = self._connection.cursor()
         try:
             cursor.execute(sql.replace("%", "%%").replace("?", "%s"), list(parameters or []))
-        except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn, psycopg2.errors.InvalidSchemaName) as error:
+        except (
+            psycopg2.errors.UndefinedTable,
+            psycopg2.errors.UndefinedColumn,
+            psycopg2.errors.InvalidSchemaName,
+        ) as error:
             raise RelationMissing(str(error).strip()) from None
         except psycopg2.Error as error:
             raise QueryFailed(str(error).strip()) from None
@@ -111,7 +115,9 @@ class Postgres:
         except psycopg2.OperationalError as error:
             told = " ".join(str(error).split())
             if any(word in told for word in ("authentication failed", "does not exist", "no password supplied")):
-                raise StopAndTell(f"{_where()} cannot be opened: {told}. Check PGUSER, PGPASSWORD, PGDATABASE.") from None
+                raise StopAndTell(
+                    f"{_where()} cannot be opened: {told}. Check PGUSER, PGPASSWORD, PGDATABASE."
+                ) from None
             raise TryAgain(
                 f"{_where()} cannot be reached: {told}. Is the server running, and are PGHOST and PGPORT right?"
             ) from None

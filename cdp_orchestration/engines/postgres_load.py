@@ -91,7 +91,15 @@ def _load_batch(connection: Any, batch: Batch) -> None:
                 )
             cursor.execute(
                 "insert into landing._batches values (%s, %s, %s, %s, %s, %s, %s)",
-                [batch.batch_id, batch.batch_seq, batch.source, batch.stream, batch.records, batch.errors, batch.landed_at],
+                [
+                    batch.batch_id,
+                    batch.batch_seq,
+                    batch.source,
+                    batch.stream,
+                    batch.records,
+                    batch.errors,
+                    batch.landed_at,
+                ],
             )
             cursor.execute("commit")
             cursor.execute(f'analyze landing."{batch.source}__{batch.stream}"')
@@ -139,9 +147,6 @@ def _second_look(document: str | None) -> tuple[str | None, str | None]:
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is no JSON number: PostgreSQL cannot read the record")
 
-    def first_of_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        return dict(reversed(pairs)) if len({key for key, _ in pairs}) == len(pairs) else _first(pairs)
-
     try:
         value = json.loads(document, parse_constant=refuse, parse_float=_Verbatim, object_pairs_hook=_first)
         text = _written(value)
@@ -174,7 +179,7 @@ def _written(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(_written, value)) + "]"
     if isinstance(value, _Verbatim):
-        return value.text  # type: ignore[attr-defined, no-any-return]
+        return value.text  # type: ignore[attr-defined]
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -200,7 +205,8 @@ def _load_ledger(connection: Any, home: Home) -> None:
                 with duckdb.connect() as reader:
                     described = reader.execute(f"describe select * from read_parquet('{_quoted(path)}')").fetchall()
                     columns = ", ".join(
-                        f"replace({column}, chr(0), '')" if kind == "VARCHAR" else column for column, kind, *_ in described
+                        f"replace({column}, chr(0), '')" if kind == "VARCHAR" else column
+                        for column, kind, *_ in described
                     )
                     reader.execute(
                         f"copy (select {columns} from read_parquet('{_quoted(path)}')) to '{_quoted(file)}' "

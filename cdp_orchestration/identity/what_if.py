@@ -55,20 +55,22 @@ def what_if(home: Home, file: Path, console: Console) -> None:
     rules = rules_of(file)
     with tempfile.TemporaryDirectory(prefix="what-if-", dir=home.root) as folder:
         scratch = Home(Path(folder))
-        with Warehouse(home).reading():
-            shutil.copyfile(home.warehouse, scratch.warehouse)
+        now = Path(folder) / "now.duckdb"
+        Warehouse(home).copy_to(now)
+        shutil.copyfile(now, scratch.warehouse)
         prepare(scratch, json.loads(dbt_project(home).manifest_path.read_text()))
         done = subprocess.run(
             [DBT_EXECUTABLE, "--quiet", "run", "--full-refresh", "--select", "2_identity+", "--exclude", "6_activation",
              "--vars", json.dumps({"identity": rules}), "--profiles-dir", str(PROJECT_ROOT / "profiles"),
              "--target-path", str(scratch.root / "dbt"), "--log-path", str(scratch.root / "dbt")],
-            cwd=PROJECT_ROOT, env={**os.environ, "CDP_HOME": str(scratch.root)}, capture_output=True, text=True, check=False,
+            env={**os.environ, "CDP_HOME": str(scratch.root), "CDP_TARGET": "duckdb"},
+            cwd=PROJECT_ROOT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:
             raise CdpError(f"The scratch build under {file} failed:\n{(done.stdout + done.stderr)[-2000:]}")
-        with Warehouse(home).reading() as now:
-            now.execute(f"attach '{scratch.warehouse}' as scratch (read_only)")
-            _report(now, console)
+        with duckdb.connect(str(now), read_only=True) as connection:
+            connection.execute(f"attach '{scratch.warehouse}' as scratch (read_only)")
+            _report(connection, console)
     console.print(
         "Nothing was changed. To adopt the rules, put them into dbt_project.yml; the next run rebuilds everything."
     )

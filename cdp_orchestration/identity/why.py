@@ -3,14 +3,13 @@
 from collections import Counter, defaultdict, deque
 from typing import Any
 
-import duckdb
 from rich.console import Console
 
 from cdp_orchestration import reports
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.identity.rules import Identifier, identity_rules, spelled
-from cdp_orchestration.warehouse import Warehouse
+from cdp_orchestration.warehouse import Reading, Warehouse
 
 Evidence = dict[str, tuple[str, Any, list[tuple[Identifier, str, str | None]]]]
 
@@ -85,7 +84,7 @@ def path(
 
 
 def _why_not(
-    connection: duckdb.DuckDBPyConnection, rules: dict[str, Any], decided: list[tuple[str, Identifier, Identifier]],
+    connection: Reading, rules: dict[str, Any], decided: list[tuple[str, Identifier, Identifier]],
     owner_a: str, owner_b: str, console: Console,
 ) -> None:  # fmt: skip
     held = defaultdict(set)
@@ -119,7 +118,7 @@ def _why_not(
     )
 
 
-def _owner(connection: duckdb.DuckDBPyConnection, identifier: Identifier) -> str:
+def _owner(connection: Reading, identifier: Identifier) -> str:
     found = connection.execute(
         "select profile_id from identity.identifiers where identifier_type = ? and identifier_value = ?",
         list(identifier),
@@ -138,7 +137,7 @@ def _owner(connection: duckdb.DuckDBPyConnection, identifier: Identifier) -> str
     raise StopAndTell(f"Nobody holds {_name(identifier)}: no message of the warehouse carries it.")
 
 
-def _evidence(connection: duckdb.DuckDBPyConnection, profiles: list[str]) -> Evidence:
+def _evidence(connection: Reading, profiles: list[str]) -> Evidence:
     """message_id: (source, occurred_at, [(identifier, outcome, holder)]), in order of arrival."""
     found: Evidence = {}
     for message_id, source, at, kind, value, outcome, holder in connection.execute(
@@ -148,7 +147,7 @@ def _evidence(connection: duckdb.DuckDBPyConnection, profiles: list[str]) -> Evi
     return found
 
 
-def _decisions(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, Identifier, Identifier]]:
+def _decisions(connection: Reading) -> list[tuple[str, Identifier, Identifier]]:
     rows = connection.execute("select action, a_type, a_value, b_type, b_value from identity.overrides").fetchall()
     return [(action, (a_type, a), (b_type, b)) for action, a_type, a, b_type, b in rows]
 
