@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ class Platform:
 
     root: Path
     project: Path = PROJECT
+    engine: dict[str, str] = field(default_factory=dict)  # CDP_TARGET and its variables; nothing: DuckDB
 
     def cdp(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a verb; the result has returncode, stdout and stderr."""
@@ -38,7 +40,7 @@ class Platform:
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("CDP_", "CRM_", "DAGSTER_HOME"))
         }
-        return {**kept, "CDP_HOME": str(self.root), "PYTHONPATH": str(self.project), **more}
+        return {**kept, "CDP_HOME": str(self.root), "PYTHONPATH": str(self.project), **self.engine, **more}
 
     def drop(self, name: str, messages: list[dict[str, Any] | str]) -> None:
         """Put Segment-spec messages (or raw lines) into the inbox, whole."""
@@ -49,6 +51,12 @@ class Platform:
         (inbox / f".{name}").rename(inbox / name)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        if self.engine:
+            from tests.conftest import connect
+
+            with closing(connect(self.engine, self.engine["PGDATABASE"])) as connection, connection.cursor() as cursor:
+                cursor.execute(sql)
+                return cursor.fetchall()
         with duckdb.connect(str(self.root / "warehouse.duckdb"), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 

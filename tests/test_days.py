@@ -1,4 +1,6 @@
-"""Two days, three ways: A builds after each day, B once after both, C is A followed by a full refresh. All agree."""
+"""Two days, three ways: A builds after each day, B once after both, C is A followed by a full refresh. All agree.
+
+And once more on PostgreSQL: P builds after each day what A landed, then all anew. It agrees with DuckDB row by row."""
 
 import json
 import shutil
@@ -33,6 +35,8 @@ AGREE = {
     "last_seen": "select * from attributes.last_seen",
     "favourite_destination": "select * from attributes.favourite_destination",
     "sessions_30d": "select * from attributes.sessions_30d",
+    "newsletter_to_crm": "select * from activation.newsletter_to_crm",
+    "vips_to_file": "select * from activation.vips_to_file",
     "members": "select audience, profile_id from audiences.memberships where exited_at is null",
 }
 OBSERVED = {
@@ -48,8 +52,8 @@ def seen(platform: Platform, queries: dict[str, str]) -> dict[str, list[str]]:
 class Way:
     """A platform with a receiver of its own."""
 
-    def __init__(self, root: Path) -> None:
-        self.platform = Platform(root)
+    def __init__(self, root: Path, engine: dict[str, str] | None = None) -> None:
+        self.platform = Platform(root, engine=engine or {})
         self.state = root / "receiver" / "state.json"
 
     def build(self, day: int, *more: str) -> None:
@@ -88,6 +92,8 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Way]]:
     day(a.platform.root, DAY_1)
     a.build(DAY_1)
     first = seen(a.platform, OBSERVED)
+    shutil.copytree(a.platform.root / "landing", a.platform.root / "landed_by_day_1")
+    first |= seen(a.platform, AGREE)
     day(a.platform.root, DAY_2)
     a.build(DAY_2)
 
@@ -162,3 +168,74 @@ def test_a_further_run_at_the_same_moment_sends_and_changes_nothing(ways: dict[s
     assert after == before
     assert a.holds() == held
     assert sorted(file.name for file in (a.platform.root / "drop").iterdir()) == files
+
+
+@pytest.fixture(scope="module")
+def on_postgres(
+    ways: dict[str, Way], postgres: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Way, list[dict[str, list[str]]]]:
+    """P, and what it saw after day 1, after day 2, and after a rebuild. Its sources are empty: it has A's landing."""
+    p = Way(tmp_path_factory.mktemp("p"), postgres)
+    landed = ways["a"].platform.root
+    shutil.copytree(landed / "landed_by_day_1", p.platform.root / "landing")
+    p.build(DAY_1)
+    steps = [seen(p.platform, AGREE | OBSERVED)]
+    shutil.copytree(landed / "landing", p.platform.root / "landing", dirs_exist_ok=True)
+    p.build(DAY_2)
+    steps.append(seen(p.platform, AGREE | OBSERVED))
+    p.build(DAY_2, "--full-refresh")
+    steps.append(seen(p.platform, AGREE | OBSERVED))
+    return p, steps
+
+
+@pytest.mark.parametrize("name", AGREE | OBSERVED)
+def test_postgres_agrees_with_duckdb(
+    ways: dict[str, Way], on_postgres: tuple[Way, list[dict[str, list[str]]]], name: str
+) -> None:
+    _, (day_1, day_2, rebuilt) = on_postgres
+    expected = seen(ways["a"].platform, {name: (AGREE | OBSERVED)[name]})[name]
+    assert day_1[name] == ways["first"][name]  # type: ignore[index]
+    assert day_2[name] == expected
+    assert rebuilt[name] == expected
+
+
+def test_the_destinations_hold_the_same_from_postgres(
+    ways: dict[str, Way], on_postgres: tuple[Way, list[dict[str, list[str]]]]
+) -> None:
+    p, _ = on_postgres
+    assert p.holds() == ways["a"].holds()
+    assert p.drops() == ways["a"].drops()
+
+
+def test_each_landed_file_is_loaded_once(on_postgres: tuple[Way, list[dict[str, list[str]]]]) -> None:
+    p, _ = on_postgres
+    assert not (p.platform.root / "warehouse.duckdb").exists()
+    counted = p.platform.rows("select records from landing._batches where stream = 'events' order by batch_seq")
+    assert len(counted) > 1
+    assert p.platform.rows("select count(*) from landing.web__events") == [(sum(row[0] for row in counted),)]
+
+
+def test_the_verbs_read_from_postgres(on_postgres: tuple[Way, list[dict[str, list[str]]]], tmp_path: Path) -> None:
+    """They print what they print over DuckDB; here, that they print what is in the tables."""
+    platform = on_postgres[0].platform
+    [(profile_id, kind, value)] = platform.rows(
+        "select profile_id, identifier_type, identifier_value from identity.identifiers where profile_id = "
+        "(select min(into_profile_id) from identity.merges) order by 2, 3 limit 1"
+    )
+    shown = platform.cdp("profile", f"{kind}={value}")
+    assert profile_id in shown.stdout, shown.stderr
+    why = platform.cdp("why", f"{kind}={value}", f"{kind}={value}")
+    assert why.returncode == 0 or "Traceback" not in why.stderr
+    [(refused,)] = platform.rows("select count(*) from staging.quarantine where reason = 'unknown_type'")
+    assert refused
+    quarantined = platform.cdp("quarantine")
+    assert "unknown_type" in quarantined.stdout, quarantined.stderr
+    status = platform.cdp("status")
+    assert "newsletter_to_crm" in status.stdout, status.stderr
+    assert "Traceback" not in status.stderr
+    rules = tmp_path / "rules.yml"
+    rules.write_text("identifiers: {email: {limit: 1}}")
+    told = platform.cdp("what-if", str(rules))
+    assert told.returncode == 0, told.stderr
+    [(people,)] = platform.rows("select count(distinct profile_id) from identity.identifiers")
+    assert f"{people:,}" in told.stdout

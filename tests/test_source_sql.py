@@ -49,27 +49,17 @@ def ids(rows: list[dict[str, Any]]) -> list[int]:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
     """(url, a table name of its own)."""
     if request.param == "sqlite":
         sqlite3.connect(tmp_path / "shop.db").close()
-        yield f"sqlite:///{tmp_path}/shop.db", "things"
-        return
-    host, port = os.environ.get("PGHOST", "127.0.0.1"), os.environ.get("PGPORT", "5432")
-    user, name = os.environ.get("PGUSER", "postgres"), os.environ.get("PGDATABASE", "postgres")
-    url = f"postgresql+psycopg2://{user}@{host}:{port}/{name}"
-    engine = sa.create_engine(url)
-    schema = f"test_{uuid.uuid4().hex[:12]}"
-    try:
-        with engine.begin() as connection:
-            connection.execute(sa.text(f"create schema {schema}"))
-    except sa.exc.OperationalError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no PostgreSQL answers at {host}:{port}: {error.orig}")
-    yield url, f"{schema}.things"
-    with engine.begin() as connection:
-        connection.execute(sa.text(f"drop schema {schema} cascade"))
+        return f"sqlite:///{tmp_path}/shop.db", "things"
+    server = request.getfixturevalue("postgres")
+    url = sa.URL.create(
+        "postgresql+psycopg2", database=server["PGDATABASE"], port=int(server["PGPORT"]), username=server["PGUSER"],
+        host=server["PGHOST"], password=server["PGPASSWORD"] or None,
+    )  # fmt: skip
+    return url.render_as_string(hide_password=False), f"things_{uuid.uuid4().hex[:12]}"
 
 
 def test_new_and_changed_rows_land_once(database: tuple[str, str], tmp_path: Path) -> None:
