@@ -1,10 +1,8 @@
 """The sql source: what is new lands once, late commits are caught, an unchanged snapshot lands nothing."""
 
 import json
-import os
 import sqlite3
 import uuid
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
