@@ -37,7 +37,7 @@ language sql immutable strict parallel safe as $$
 $$;
 
 -- RFC 7396, in the order of DuckDB's json_merge_patch: what the base alone has, then what the patch sets.
-create or replace function landing.json_merge(base json, patch json) returns json
+create or replace function landing.json_patch(base json, patch json) returns json
 language plpgsql immutable parallel safe as $$
 begin
     if patch is null then
@@ -56,12 +56,20 @@ begin
             from json_each(base) with ordinality as kept (name, value, place)
             where not exists (select 1 from json_object_keys(patch) as keys (name) where keys.name = kept.name)
             union all
-            select laid.name, landing.json_merge(base -> laid.name, laid.value)::text as value, 2 as side, laid.place
+            select laid.name, landing.json_patch(base -> laid.name, laid.value)::text as value, 2 as side, laid.place
             from json_each(patch) with ordinality as laid (name, value, place)
             where json_typeof(laid.value) <> 'null'
         ) as entries
     );
 end $$;
+
+-- As DuckDB's: what is laid over no object stays as it is.
+create or replace function landing.json_merge(base json, patch json) returns json
+language sql immutable strict parallel safe as $$
+    select case
+        when json_typeof(base) = 'object' and json_typeof(patch) = 'object' then landing.json_patch(base, patch) else patch
+    end
+$$;
 
 create or replace function landing.try_numeric(given text) returns numeric
 language plpgsql immutable strict parallel safe as $$
@@ -96,7 +104,7 @@ begin
     if lower(trim(given)) in ('nan', 'inf', '-inf', '+inf', 'infinity', '-infinity', '+infinity') then
         return trim(given)::double precision;
     end if;
-    return landing.try_numeric(given)::double precision;
+    return case when landing.try_numeric(given) is not null then replace(given, '_', '')::double precision end;
 exception when others then
     return null;
 end $$;
@@ -118,16 +126,17 @@ declare
 begin
     -- 1 date, 2 hour and minute, 3 seconds, 4 fraction, 5 zone. The fraction is cut to microseconds, not rounded.
     parts := regexp_match(given, '^\s*((?:19|2[01])[0-9]{2}-[0-9]{1,2}-[0-9]{1,2})'
-        '(?:[T ]([0-9]{1,2}:[0-9]{2}|[0-9]{1,2}:[0-9]{1,2}(?=:))(?::([0-9]{1,2})(\.[0-9]*)?)?)?(Z| UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?\s*$');
+        '(?:[T ]([0-9]{1,2}:[0-9]{0,2})(?::(?:([0-9]{1,2})(\.[0-9]*)?)?)?)?(Z| UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?\s*$');
     if parts is null or (parts[2] is null and parts[5] is not null) then
         return null;
     end if;
-    if split_part(coalesce(parts[2], '0'), ':', 1)::int > 24 or coalesce(parts[3]::int, 0) > 59 then
+    if split_part(coalesce(parts[2], '0'), ':', 1)::int > 24 or coalesce(parts[3], '0')::int > 59 then
         return null;
     end if;
-    moment := (parts[1] || ' ' || coalesce(parts[2], '00:00') || ':' || coalesce(parts[3], '00')
+    moment := (parts[1] || ' ' || coalesce(parts[2], '00:00') || case when parts[2] like '%:' then '00' else '' end
+        || ':' || coalesce(parts[3], '00')
         || coalesce(nullif(left(parts[4], 7), '.'), ''))::timestamp;
-    if parts[5] is null then
+    if parts[5] is null or parts[2] !~ '^[0-9]{2}:[0-9]{2}$' then
         return case when zone = 'UTC' then moment else (moment at time zone zone) at time zone 'UTC' end;
     end if;
     if parts[5] in ('Z', ' UTC') then

@@ -1,0 +1,300 @@
+"""What PostgreSQL's functions and loader do, held against DuckDB's own on odd values; and what is said before a build
+when the server, its variables or its rights are not as they must be. Whole builds are compared in test_days.py."""
+
+import json
+import random
+import re
+import string
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from cdp_orchestration.engines.postgres import Postgres
+from cdp_orchestration.errors import CdpError, StopAndTell, TryAgain
+from cdp_orchestration.home import Home
+from cdp_orchestration.landing import Landing, Page, Record
+from cdp_orchestration.warehouse import QueryFailed, RelationMissing, Warehouse
+from tests.conftest import connect
+from tests.harness import PROJECT
+
+FUNCTIONS = PROJECT / "dbt_project" / "macros" / "dialect" / "postgres_functions.sql"
+
+TIMES = [
+    "2026-01-31", "2026-1-3", "2026-01-31 10", "2026-01-31 10:00", "2026-01-31T10:00", "2026-01-31 10:00:60",
+    "2026-01-31 24:00:00", "2026-01-31 1:2:3", "2026-01-31 10:00:00.1234567", "2026-01-31 10:00:00.9999999",
+    "2026-01-31 10:00:00,5", "  2026-01-31 10:00:00  ", "2026-01-31 10:00:00.", "2026-02-30", "2026-13-01",
+    "2026-01-31 10:00:00abc", "2026-01-31t10:00:00", "290000-01-01", "1899-12-31", "2199-12-31T23:59:59Z",
+    "2026-01-31T10:00Z", "2026-01-31 10:00:00 UTC", "2026-01-31T10:00:00+02", "2026-01-31T10:00:00+0200",
+    "2026-01-31T10:00:00-02:30", "2026-01-31T10:00:00.5+15:59", "2026-01-31T10:00:00.1234567Z", "2026-01-31T10:00:00.Z",
+    "2026-01-31 23:59:59.999999999", "2026-01-31T23:59:59-00:00", "2026-01-31T12:61:00Z", "2026-01-31T25:00:00Z",
+    "2026-03-29T02:30:00", "2026-10-25T02:30:00", "2026-01-31Z", "yesterday", "", "now", "infinity", "1769856000",
+]  # fmt: skip
+NUMBERS = [
+    "12.345", "12.355", "-12.345", "1e3", "1E-1", " 12 ", "", "1_000", "NaN", "inf", "1.", ".5", "+5", "1,5", "--1", "1e",
+    "9999999999999999", "10000000000000000", "99999999999999999999", "0.005", "0.004999", "12.5", "-12.5", "abc", "12abc",
+    "9223372036854775807", "9223372036854775808", "-9223372036854775808", "0", "-0", "00012", "1 2",
+]  # fmt: skip
+TEXTS = [
+    "",
+    "abc",
+    "Ä ö ß",
+    "日本",
+    'a"b\\c/d',
+    "\n\t\r\b\f",
+    "".join(map(chr, range(1, 32))),
+    "\x7f\u2028",
+    "😀",
+    "=" * 300,
+]
+
+
+@pytest.fixture(scope="module")
+def database(postgres: dict[str, str]) -> Any:
+    """A connection to a database with the functions in it."""
+    with closing(connect(postgres, postgres["PGDATABASE"])) as connection, connection.cursor() as cursor:
+        body = re.search(r"postgres_functions\(\) -%}(.*){%- endmacro", FUNCTIONS.read_text(), re.S)
+        assert body
+        cursor.execute("create schema if not exists landing")
+        cursor.execute(body.group(1))
+        yield cursor
+
+
+@pytest.fixture
+def home(postgres: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    for name, value in postgres.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CDP_HOME", str(tmp_path))
+    return Home(tmp_path)
+
+
+def both(database: Any, ours: str, theirs: str, values: list[str]) -> tuple[list[Any], list[Any]]:
+    """The expressions over each value, by DuckDB and by PostgreSQL."""
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        expected = [connection.execute(f"select {ours}", {"v": value}).fetchone()[0] for value in values]  # type: ignore[index]
+    found = []
+    for value in values:
+        database.execute(f"select {theirs}", {"v": value})
+        found.append(database.fetchone()[0])
+    return expected, found
+
+
+def dialect(name: str, *arguments: str) -> str:
+    """A default (DuckDB) macro of macros/dialect, rendered."""
+    import jinja2
+
+    text = "".join((FUNCTIONS.parent / f"{file}.sql").read_text() for file in ("timestamps",))
+    template = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(text)
+    return str(
+        getattr(template.make_module({"adapter": None, "dbt": None, "cdp": None}), f"default__{name}")(*arguments)
+    )
+
+
+def random_texts(letters: str, count: int = 300) -> list[str]:
+    chance = random.Random(7)
+    return ["".join(chance.choices(letters, k=chance.randint(0, 24))) for _ in range(count)]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_times_mean_the_same(database: Any, zone: str) -> None:
+    ours = re.sub(r"given", "$v::varchar", dialect("to_utc", "given", zone))
+    mutated = [
+        time[:cut] + letter + time[cut + 1 :] for time in TIMES[:24] for cut in (4, 10, 13, 19) for letter in "0T:.Z"
+    ]
+    expected, found = both(
+        database, ours, f"landing.try_utc(%(v)s, '{zone}')", TIMES + mutated + random_texts("0126-:T. Z+")
+    )
+    differ = [
+        (v, e, f)
+        for v, e, f in zip(TIMES + mutated + random_texts("0126-:T. Z+"), expected, found, strict=True)
+        if e != f
+    ]
+    assert sum(value is not None for value in found) > 20
+    assert not differ, differ
+
+
+@pytest.mark.parametrize(
+    ("kind", "engine_type"),
+    [("money", "decimal(18, 2)"), ("bigint", "bigint"), ("double", "double"), ("boolean", "boolean")],
+)
+def test_numbers_mean_the_same(database: Any, kind: str, engine_type: str) -> None:
+    values = [*NUMBERS, "true", "T", "yes", "no", "1", "2", "False", *random_texts("01.5-+e ")]
+    expected, found = both(database, f"try_cast($v as {engine_type})", f"landing.try_{kind}(%(v)s)", values)
+    pairs = zip(values, map(str, expected), map(str, found), strict=True)
+    assert sum(value is not None for value in found) > 3
+    assert [pair for pair in pairs if pair[1] != pair[2]] == []
+
+
+def test_hashes_and_quoted_texts_are_the_same(database: Any) -> None:
+    values = TEXTS + random_texts(string.printable)
+    expected, found = both(database, "cast(md5_number_upper($v) >> 1 as bigint)", "landing.hash64(%(v)s)", values)
+    assert found == expected
+    expected, found = both(database, "cast(to_json($v::varchar) as varchar)", "landing.json_quote(%(v)s)", values)
+    assert found == expected
+
+
+def test_json_is_told_and_merged_alike(database: Any) -> None:
+    texts = [
+        '{"a":1}',
+        "[1]",
+        '"x"',
+        "1",
+        "true",
+        "null",
+        "",
+        "abc",
+        "{",
+        "[1,",
+        "{a:1}",
+        "zzz",
+        " [] ",
+        "-",
+        "nope",
+        "tr",
+    ]
+    kind = """case when not json_valid($v::varchar) then null when json_type($v::varchar) = 'OBJECT' then 'object'
+        when json_type($v::varchar) = 'ARRAY' then 'array' else 'scalar' end"""
+    expected, found = both(database, kind, "landing.json_kind(%(v)s)", texts)
+    assert found == expected
+    chance = random.Random(3)
+
+    def some(depth: int = 0) -> Any:
+        if depth > 2 or chance.random() < 0.3:
+            return chance.choice([None, 1, "x", True, [1, {"a": None}], 'é"\\'])
+        return {chance.choice("abcdé"): some(depth + 1) for _ in range(chance.randint(0, 4))}
+
+    for _ in range(200):
+        base, patch = (json.dumps(some(), separators=(",", ":"), ensure_ascii=False) for _ in range(2))
+        with duckdb.connect() as connection:
+            row = connection.execute(
+                "select cast(json_merge_patch(?::varchar, ?::varchar) as varchar)", [base, patch]
+            ).fetchone()
+        database.execute("select landing.json_merge(%s, %s)::text", [base, patch])
+        assert row is not None
+        assert database.fetchone() == row, (base, patch)
+
+
+def land(home: Home, *payloads: str, error: str | None = None) -> None:
+    records = [Record(payload=payload, file="f", error=error) for payload in payloads]
+    Landing(home.landing).land("web", "events", [Page(records=records, state={})])
+
+
+def loaded(database: Any) -> list[tuple[Any, ...]]:
+    database.execute("select _payload, _document, _error from landing.web__events order by _batch_seq, _record_no")
+    return database.fetchall()
+
+
+def test_loading_gives_each_engine_the_same_json_and_names_what_cannot_be(database: Any, home: Home) -> None:
+    plain = '{"a":1,"b":"é"}'
+    spaced = '{"a": 12.50, "b": "\\u00e9\\/", "a": 2}'
+    land(home, plain, spaced, '{"a":NaN}', '{"a":"x\\u0000y"}', '{"a":"x\\\\u0000 NaN Infinity"}')
+    land(home, 'not JSON, "with" a comma,\nand a \\N', error="no JSON")
+    warehouse = Warehouse(home)
+    warehouse.check()
+    warehouse.load([("web", "events")])
+    found = loaded(database)
+    assert found[0] == (plain, None, None)
+    assert found[1] == (spaced, '{"a":12.5,"b":"é/"}', None)
+    assert found[2][1] is None
+    assert "NaN is no JSON number" in found[2][2]
+    assert "U+0000" in found[3][2]
+    assert found[4] == ('{"a":"x\\\\u0000 NaN Infinity"}', None, None)
+    assert found[5] == ('not JSON, "with" a comma,\nand a \\N', None, "no JSON")
+    warehouse.load([("web", "events")])
+    assert loaded(database) == found  # each file once
+    database.execute("select sum(records) from landing._batches")
+    assert database.fetchone() == (6,)
+
+
+def test_a_database_belongs_to_one_home(database: Any, home: Home, tmp_path: Path) -> None:
+    land(home, '{"mine":1}')
+    database.execute("truncate landing._batches") if _has_batches(database) else None
+    Warehouse(home).load([("web", "events")])
+    before = loaded(database)
+    other = Home(tmp_path / "other")
+    land(other, '{"theirs":1}')
+    with pytest.raises(StopAndTell, match="belongs to another CDP_HOME"):
+        Warehouse(other).load([("web", "events")])
+    assert loaded(database) == before
+
+
+def _has_batches(database: Any) -> bool:
+    database.execute("select to_regclass('landing._batches') is not null")
+    return bool(database.fetchone()[0])
+
+
+def test_errors_of_queries_are_ours(database: Any, home: Home) -> None:
+    database.execute("create schema if not exists staging")
+    database.execute("create table if not exists staging.builds (n numeric(18, 2), x uuid)")
+    warehouse = Warehouse(home)
+    with pytest.raises(RelationMissing, match="no_such"):
+        warehouse.rows("select * from staging.no_such")
+    with pytest.raises(QueryFailed, match="division by zero"):
+        warehouse.rows("select 1 / 0")
+    with pytest.raises(QueryFailed, match="read-only"):
+        warehouse.rows("delete from staging.builds")
+    table = warehouse.rows("select ? as a, '100%' as b, cast(1.5 as double precision) as c, n, x from (select 1) as one "
+                           "left join staging.builds as none on 1 = 0", ["x"])  # fmt: skip
+    assert [str(field.type) for field in table.schema] == ["string", "string", "double", "decimal128(38, 9)", "binary"]
+    assert table.to_pylist()[0] == {"a": "x", "b": "100%", "c": 1.5, "n": None, "x": None}
+
+
+def told(home: Home) -> str:
+    with pytest.raises(CdpError) as raised:
+        Warehouse(home).check()
+    assert isinstance(raised.value, StopAndTell | TryAgain)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_wrong_targets_are_told_before_anything_is_written(
+    home: Home, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as changed:
+        changed.delenv("PGDATABASE")
+        changed.delenv("PGUSER")
+        assert "needs PGUSER, PGDATABASE: set them" in told(home)
+    with monkeypatch.context() as changed:
+        changed.setenv("PGPORT", "9")
+        changed.setenv("PGHOST", "127.0.0.1")
+        assert "127.0.0.1:9 cannot be reached" in told(home)
+    with monkeypatch.context() as changed:
+        changed.setenv("PGDATABASE", "no_such_database")
+        assert "no_such_database" in told(home)
+    with monkeypatch.context() as changed:
+        changed.setenv("CDP_TARGET", "oracle")
+        assert "CDP_TARGET=oracle: no such target" in told(home)
+    with monkeypatch.context() as changed:
+        changed.setattr("importlib.util.find_spec", lambda name: None if name.endswith("postgres") else object())
+        assert "is not installed. Install it with" in told(home)
+    database.execute("select current_database()")
+    [(name,)] = database.fetchall()
+    role = f"{name}_guest"
+    database.execute(f"create role {role} login password 'guest'")
+    try:
+        with monkeypatch.context() as changed:
+            changed.setenv("PGUSER", role)
+            changed.setenv("PGPASSWORD", "guest")
+            assert "may not create the schemas" in told(home) or "has no rights in the schemas" in told(home)
+            assert f'to "{role}"' in told(home)
+    finally:
+        database.execute(f"drop role {role}")
+    assert list(home.root.iterdir()) == []
+
+
+def test_a_reader_waits_for_the_writer(home: Home, database: Any) -> None:
+    database.execute("create schema if not exists staging")
+    database.execute("create table if not exists staging.builds (n numeric(18, 2), x uuid)")
+    said: list[str] = []
+    with Warehouse(home).writing():
+        reader = Postgres(home, said.append)
+        with reader._connected() as connection, connection.cursor() as cursor:
+            cursor.execute("set lock_timeout = '200ms'")
+            with pytest.raises(Exception, match="lock timeout"), reader._locked(connection, "_shared", "read"):
+                pass
+    assert said == ["Another process is using the warehouse; waiting to read."]
+    with Warehouse(home).reading() as reading:
+        assert reading.execute("select 1").fetchone() == (1,)
