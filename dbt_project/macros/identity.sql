@@ -115,6 +115,25 @@
     {{ return({'number': number + 1, 'after': state.after, 'signature': signature}) }}
 {%- endmacro %}
 
+{# The messages of this build are those that arrived after this. A literal, so that engines skip what they need not read. #}
+{% macro after_arrival() -%}
+    {%- if not execute or flags.FULL_REFRESH or model.resource_type == 'unit_test' -%}{{ return(-1) }}{%- endif -%}
+    {%- set resolution = adapter.get_relation(this.database, this.schema, 'resolution') -%}
+    {{ return(cdp.scalar('select after_arrival from ' ~ resolution) if resolution else -1) }}
+{%- endmacro %}
+
+{# The distinct sets of identifiers in the messages of this build, each with its first arrival in it. #}
+{% macro distinct_tuples(messages) -%}
+    select
+        identifiers,
+        min(arrival) as arrival,
+        min(occurred_at) as first_seen_at,
+        max(occurred_at) as last_seen_at
+    from {{ messages }}
+    where arrival > {{ cdp.after_arrival() }}
+    group by identifiers
+{%- endmacro %}
+
 {# A relation of this layer as the last resolution left it; none where this one starts from the beginning. #}
 {% macro earlier_identity(name) -%}
     {%- if not execute or flags.FULL_REFRESH or model.resource_type == 'unit_test' -%}{{ return(none) }}{%- endif -%}

@@ -12,7 +12,8 @@
     {%- set state.open = cdp.run_all(cdp.filled('edges_0',
         'select distinct instance, case when a < b then a else b end as a, case when a < b then b else a end as b from '
         ~ edges ~ ' where a <> b') + ['select count(*) from ' ~ cdp.scratch('edges_0')]) -%}
-    {%- for _ in range(10000) if state.open > 0 -%}
+    {%- for _ in range(10000) -%}
+        {%- if state.open == 0 -%}{%- break -%}{%- endif -%}
         {%- set state.round = state.round + 1 -%}
         {%- set prefix = 'pointers_' ~ state.round ~ '_' -%}
         {%- set state.jump = 0 -%}
@@ -21,7 +22,8 @@
                 ~ cdp.scratch('edges_' ~ (state.round - 1)) ~ ' group by instance, b')
             + ['select count(*) from ' ~ cdp.scratch(prefix ~ '0') ~ ' as here inner join ' ~ cdp.scratch(prefix ~ '0')
                 ~ ' as there on there.instance = here.instance and there.node = here.root']) -%}
-        {%- for _ in range(128) if state.moving > 0 -%}
+        {%- for _ in range(128) -%}
+            {%- if state.moving == 0 -%}{%- break -%}{%- endif -%}
             {%- set from, to = prefix ~ state.jump, prefix ~ (state.jump + 1) -%}
             {%- set state.jump = state.jump + 1 -%}
             {%- set state.moving = cdp.run_all(

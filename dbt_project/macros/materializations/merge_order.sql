@@ -21,7 +21,8 @@
         ~ 'dense_rank() over (partition by instance order by arrival) - 1 as moment, '
         ~ 'a, b, arrival, a_strength, b_strength from (' ~ sql ~ ') as edges')
         + ['select coalesce(max(moment), 0) from ' ~ cdp.scratch('level_0')]) -%}
-    {%- for _ in range(63) if search.half <= last_moment -%}
+    {%- for _ in range(63) -%}
+        {%- if search.half > last_moment -%}{%- break -%}{%- endif -%}
         {%- set search.half = search.half * 2 -%}
         {%- set search.levels = search.levels + 1 -%}
     {%- endfor -%}

@@ -33,7 +33,8 @@
             'select node, rule, held, allowed from ' ~ held ~ ' where node in (select node from ' ~ contested ~ ')')
         + ['select count(*) from ' ~ cdp.scratch('waiting_0')]) -%}
 
-    {%- for _ in range(100000) if state.left > 0 -%}
+    {%- for _ in range(100000) -%}
+        {%- if state.left == 0 -%}{%- break -%}{%- endif -%}
         {%- set before, after = state.round % 2, (state.round + 1) % 2 -%}
         {%- set state.round = state.round + 1 -%}
         {%- set waiting, holdings = cdp.scratch('waiting_' ~ before), cdp.scratch('holdings_' ~ before) -%}

@@ -1,5 +1,6 @@
 -- The profiles that this build's messages touch, with their ids: md5 of the founding message's id.
 -- One row per profile (founded_at: its founding arrival).
+{{ config(pre_hook='{{ written_for_this_build() }}', post_hook='{{ written_to_stay() }}') }}
 select
     messages.arrival as founded_at,
     md5(messages.message_id) as profile_id
@@ -10,6 +11,7 @@ inner join (
     left join {{ ref('foundings') }} as foundings on foundings.node = placements.node
     where placements.founded_at is null and foundings.node is null
 ) as founded on founded.node = messages.arrival
+where messages.arrival > {{ after_arrival() }}
 union all
 select distinct
     founded_at,

@@ -1,7 +1,6 @@
--- What counts against which rule: per identifier that nobody holds yet (node: minus its key), and per profile that this
--- build's messages touch (node: its founding arrival). `shared_node` is the node in links.
+-- What counts against which rule: per linked identifier that nobody holds yet (node: minus its key), and per profile that
+-- this build's messages touch (node: its founding arrival). `shared_node` is the node in links.
 -- One row per (node, rule).
--- depends_on: {{ ref('links') }}
 {% set earlier_identifiers = earlier_identity('identifiers') %}
 with group_types as (
     select distinct
@@ -32,7 +31,9 @@ fresh as (
         identifiers.identifier,
         identifiers.identifier_type
     from {{ ref('seen_identifiers') }} as identifiers
-    where identifiers.blocking_rule is null and identifiers.founded_at is null
+    where
+        identifiers.founded_at is null
+        and identifiers.identifier in (select links.identifier from {{ ref('links') }} as links)
 )
 
 select

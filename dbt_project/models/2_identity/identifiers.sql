@@ -1,8 +1,8 @@
 -- Who owns each identifier. One row per (identifier_type, identifier_value).
 -- A build writes the rows that it met, and those of profiles that were absorbed.
 {{ config(
-    materialized='incremental', incremental_strategy='delete+insert', unique_key='identifier', pre_hook='{{ start_over() }}',
-    on_schema_change="append_new_columns"
+    materialized='incremental', incremental_strategy='delete+insert', unique_key='identifier', on_schema_change='append_new_columns',
+    pre_hook=['{{ start_over() }}', '{{ written_for_this_build() }}'], post_hook='{{ written_to_stay() }}'
 ) }}
 -- depends_on: {{ ref('components') }}
 -- depends_on: {{ ref('founders') }}

@@ -1,11 +1,13 @@
 -- What messages say belongs together, before any rule is asked: the tuples that carry more than one identifier that may
 -- link. One row per (tuple, identifier); a handle stands with the strongest of its group in the tuple.
+{{ config(pre_hook='{{ written_for_this_build() }}', post_hook='{{ written_to_stay() }}') }}
 with linkable as (
     select
         sightings.arrival,
         sightings.identifier,
         sightings.item_count,
-        identifiers.node
+        identifiers.node,
+        identifiers.founded_at is null as is_new
     from {{ ref('sightings') }} as sightings
     inner join {{ ref('seen_identifiers') }} as identifiers on identifiers.identifier = sightings.identifier
     where identifiers.blocking_rule is null
@@ -29,6 +31,7 @@ select distinct
     linkable.arrival,
     linkable.identifier,
     linkable.node,
+    linkable.is_new,
     linkable.identifier as stands_with
 from linkable
 where linkable.item_count > 1 or linkable.arrival in (select attached.arrival from attached)
@@ -37,6 +40,7 @@ select
     attached.arrival,
     attached.handle as identifier,
     handles.node,
+    handles.founded_at is null as is_new,
     attached.identifier as stands_with
 from attached
 inner join {{ ref('seen_identifiers') }} as handles on handles.identifier = attached.handle

@@ -16,7 +16,8 @@ select
 from {{ ref('absorptions') }} as absorptions
 inner join {{ ref('founders') }} as absorbed on absorbed.founded_at = absorptions.node
 inner join {{ ref('founders') }} as surviving on surviving.founded_at = absorptions.root
-inner join {{ ref('messages') }} as linking on linking.arrival = absorptions.arrival
+inner join {{ ref('messages') }} as linking
+    on linking.arrival = absorptions.arrival and linking.arrival > {{ after_arrival() }}
 inner join (
     select
         a_strength as strength,

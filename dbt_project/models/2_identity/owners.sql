@@ -6,4 +6,5 @@ select
     tuples.identifiers,
     identifiers.profile_id
 from {{ ref('tuples') }} as tuples
-left join {{ ref('identifiers') }} as identifiers on identifiers.identifier = tuples.identifier
+left join {{ ref('deciders') }} as deciders on deciders.arrival = tuples.arrival
+left join {{ ref('identifiers') }} as identifiers on identifiers.identifier = deciders.identifier

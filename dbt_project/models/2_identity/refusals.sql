@@ -30,7 +30,8 @@ select
     met.identifier_value,
     met.rule
 from met
-inner join {{ ref('messages') }} as messages on messages.arrival = met.arrival
+inner join {{ ref('messages') }} as messages
+    on messages.arrival = met.arrival and messages.arrival > {{ after_arrival() }}
 {% if is_incremental() %}
 left join {{ this }} as known
     on

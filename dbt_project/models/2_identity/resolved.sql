@@ -2,7 +2,7 @@
 -- depends_on: {{ ref('identifiers') }}
 -- depends_on: {{ ref('merges') }}
 -- depends_on: {{ ref('refusals') }}
--- depends_on: {{ ref('tuples') }}
+-- depends_on: {{ ref('deciders') }}
 select
     resolution_no,
     after_arrival,

@@ -1,10 +1,17 @@
--- The distinct sets of identifiers in the messages of this build, each with its first arrival: under limits that hold for
--- ever only the first occurrence of a set can change who is who. One row per distinct identifiers.
+-- The distinct sets of identifiers in the messages of this build, each with its first arrival in it.
+-- One row per distinct identifiers.
+{{ config(materialized='ephemeral') }}
+-- depends_on: {{ ref('messages') }}
+-- depends_on: {{ ref('tuples') }}
+-- depends_on: {{ ref('resolution') }}
+
+{% if earlier_identity('tuples') -%}
+{{ distinct_tuples(ref('messages')) }}
+{%- else -%}
 select
     identifiers,
-    min(arrival) as arrival,
-    min(occurred_at) as first_seen_at,
-    max(occurred_at) as last_seen_at
-from {{ ref('messages') }}
-where arrival > (select resolution.after_arrival from {{ ref('resolution') }} as resolution)
-group by identifiers
+    arrival,
+    first_seen_at,
+    last_seen_at
+from {{ ref('tuples') }}
+{%- endif %}

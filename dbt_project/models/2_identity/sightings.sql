@@ -1,4 +1,5 @@
 -- Each identifier of each tuple, normalised, with its 63-bit key. One row per (tuple, place in it).
+{{ config(pre_hook='{{ written_for_this_build() }}', post_hook='{{ written_to_stay() }}') }}
 with entries as (
     {{ explode_identifiers(ref('seen_tuples'), ['arrival', 'first_seen_at', 'last_seen_at']) }}
 ),

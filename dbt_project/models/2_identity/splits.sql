@@ -27,10 +27,7 @@ from (
         ) as place
     from {{ ref('ownership') }} as ownership
     inner join {{ before }} as before
-        on
-            before.identifier_type = ownership.identifier_type
-            and before.identifier_value = ownership.identifier_value
-            and before.profile_id <> ownership.profile_id
+        on before.identifier = ownership.identifier and before.profile_id <> ownership.profile_id
     left join {{ ref('founders') }} as absorbed on absorbed.profile_id = before.profile_id
     left join {{ ref('components') }} as components on components.node = absorbed.founded_at
     where components.root is null or components.root <> ownership.founded_at

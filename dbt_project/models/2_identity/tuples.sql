@@ -1,34 +1,27 @@
--- Every distinct set of identifiers that messages carried, with one that decides whose messages they are: any that the
--- first of them kept. One row per distinct identifiers; `identifier` is null where none may identify anybody.
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook='{{ start_over() }}') }}
+-- Every distinct set of identifiers that messages carried, with its first arrival: under limits that hold for ever only
+-- the first message of a set can change who is who. One row per distinct identifiers.
+{{ config(
+    materialized='incremental', incremental_strategy='append',
+    pre_hook=['{{ start_over() }}', '{{ written_for_this_build() }}'], post_hook='{{ written_to_stay() }}'
+) }}
+-- depends_on: {{ ref('resolution') }}
 
-with kept as (
-    select
-        arrival,
-        min(stands_with) as identifier
-    from {{ ref('linked_sightings') }}
-    group by arrival
-),
-
-alone as (
-    select
-        sightings.arrival,
-        min(sightings.identifier) as identifier
-    from {{ ref('sightings') }} as sightings
-    inner join {{ ref('seen_identifiers') }} as identifiers
-        on identifiers.identifier = sightings.identifier and identifiers.blocking_rule is null
-    where sightings.item_count = 1
-    group by sightings.arrival
+with met as (
+    {{ distinct_tuples(ref('messages')) }}
 )
 
 select
-    seen_tuples.identifiers,
-    seen_tuples.arrival,
-    coalesce(kept.identifier, alone.identifier) as identifier
-from {{ ref('seen_tuples') }} as seen_tuples
-left join kept on kept.arrival = seen_tuples.arrival
-left join alone on alone.arrival = seen_tuples.arrival
+    met.identifiers,
+    met.arrival,
+    met.first_seen_at,
+    met.last_seen_at
+from met
 {% if is_incremental() %}
-left join {{ this }} as known on known.identifiers = seen_tuples.identifiers
-where known.identifiers is null
+left join (
+    -- The few that are known already, rather than all of them: so the large side is only read.
+    select known.identifiers
+    from {{ this }} as known
+    inner join met on met.identifiers = known.identifiers
+) as met_before on met_before.identifiers = met.identifiers
+where met_before.identifiers is null
 {% endif %}

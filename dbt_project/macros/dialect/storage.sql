@@ -1,0 +1,24 @@
+{# How a table is stored that only this build reads: hooks of large intermediate models. Compressing what is dropped by the
+   next build would cost a fifth of the resolution. #}
+
+{% macro written_for_this_build() -%}
+    {{ return(adapter.dispatch('written_for_this_build', 'cdp')()) }}
+{%- endmacro %}
+
+{% macro default__written_for_this_build() -%}
+{%- endmacro %}
+
+{% macro duckdb__written_for_this_build() -%}
+    set force_compression = 'uncompressed'
+{%- endmacro %}
+
+{% macro written_to_stay() -%}
+    {{ return(adapter.dispatch('written_to_stay', 'cdp')()) }}
+{%- endmacro %}
+
+{% macro default__written_to_stay() -%}
+{%- endmacro %}
+
+{% macro duckdb__written_to_stay() -%}
+    set force_compression = 'auto'
+{%- endmacro %}
