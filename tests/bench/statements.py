@@ -1,0 +1,48 @@
+"""dbt in a process of its own that says where its CPU seconds went: in the warehouse's statements, node by node, or in dbt.
+
+`python -m tests.bench.statements FILE ARGUMENTS…` runs dbt with the arguments and writes JSON to FILE:
+{"cpu": seconds of the process, "sql": seconds while a statement ran, "nodes": {name: seconds}}. DuckDB runs in this very
+process, all its threads included; the engine has nobody else to hide its work with.
+"""
+
+import json
+import re
+import resource
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
+from dbt.cli.main import dbtRunner
+
+NODE = re.compile(r'"node_id": "[^".]+\.[^".]+\.([^".]+)')
+
+
+def cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def main(report: Path, arguments: list[str]) -> int:
+    nodes: Counter[str] = Counter()
+    execute = DuckDBCursorWrapper.execute
+
+    def timed(self: DuckDBCursorWrapper, sql: str, bindings: Any = None) -> Any:
+        started = cpu()
+        try:
+            return execute(self, sql, bindings)
+        finally:
+            named = NODE.search(sql)
+            # A commit belongs to nobody by name: it is the warehouse's work all the same.
+            nodes[named.group(1) if named else "(transactions)"] += cpu() - started
+
+    DuckDBCursorWrapper.execute = timed
+    began = cpu()
+    done = dbtRunner().invoke(arguments)
+    report.write_text(json.dumps({"cpu": cpu() - began, "sql": sum(nodes.values()), "nodes": nodes}))
+    return 0 if done.success else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(Path(sys.argv[1]), sys.argv[2:]))
