@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import md5
 
 Identifier = tuple[str, str]
@@ -17,15 +17,34 @@ RULES = {
 
 @dataclass(frozen=True)
 class Message:
+    """received and occurred are seconds."""
+
     message_id: str
     identifiers: tuple[Identifier, ...]
+    received: int = 0
+    occurred: int = 0
+
+    def named(self, name: str) -> "Message":
+        """The same message in a world of that name; phones stay digits and letters, which normalising leaves alone."""
+        named = (
+            (
+                kind,
+                value
+                if value == "null"
+                else f"{name}.{value}".replace("-", "").replace(".", "")
+                if kind == "phone"
+                else f"{name}-{value}",
+            )
+            for kind, value in self.identifiers
+        )
+        return replace(self, message_id=f"{self.message_id}-{name}", identifiers=tuple(named))
 
 
 @dataclass
 class People:
     """owner: identifier -> profile; merges: (from, into, message_id) in order; age: profile -> founding place;
     refusals: (message_id, type, value, rule), the first per identifier and rule; events: message_id -> an identifier that
-    it kept, or None."""
+    it kept, or None; seen: identifier -> when the messages that kept it occurred."""
 
     owner: dict[Identifier, str] = field(default_factory=dict)
     age: dict[str, int] = field(default_factory=dict)
@@ -33,6 +52,7 @@ class People:
     links: dict[str, Identifier] = field(default_factory=dict)
     refusals: dict[tuple[Identifier, str], str] = field(default_factory=dict)
     events: dict[str, Identifier | None] = field(default_factory=dict)
+    seen: dict[Identifier, list[int]] = field(default_factory=dict)
 
     def profile_of(self, message_id: str) -> str | None:
         kept = self.events[message_id]
@@ -87,6 +107,8 @@ def resolve(
             people.refusals.setdefault((kept[-1], "merge_protection"), message.message_id)
             kept.pop()
         people.events[message.message_id] = kept[0] if kept else None
+        for identifier in kept:
+            people.seen.setdefault(identifier, []).append(message.occurred)
         if not kept:
             continue
         ages = sorted(met, key=lambda profile: people.age[profile])

@@ -4,31 +4,70 @@ import itertools
 import json
 import random
 import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import networkx
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from cdp_orchestration.landing import Landing, Page, Record
 from tests.harness import PROJECT, Platform, dbt
 from tests.reference_identity import RULES, Identifier, Message, People, resolve
 
+BATCHES = 3
+BLOCKED = ("user_id", "null")
 
-def random_world(name: str, seed: int) -> list[Message]:
-    """A small stream over few identifiers, so that they meet often. Values carry the world's name: worlds never touch."""
-    rng = random.Random(seed)
+
+@dataclass(frozen=True)
+class World:
+    """A small stream over few identifiers, so that they meet often: its messages, each with the batch it came in. A message
+    may come twice, in any batch, and earlier than what arrived before it."""
+
+    sent: tuple[tuple[int, Message], ...]
+
+    def named(self, name: str) -> "World":
+        """With the name in every value, so that worlds in one warehouse never touch."""
+        return World(tuple((batch, message.named(name)) for batch, message in self.sent))
+
+
+@st.composite
+def world(draw: st.DrawFn) -> World:
     pool = [
-        (kind, f"{name}.phone.{number}".replace(".", "") if kind == "phone" else f"{name}-{kind}-{number}")
-        for kind in ("user_id", "email", "phone", "anonymous_id")
-        for number in range(rng.randint(1, 3 if kind == "user_id" else 8))
+        (kind, f"{kind}-{number}")
+        for kind, most in (("user_id", 3), ("email", 8), ("phone", 7), ("anonymous_id", 8))
+        for number in range(draw(st.integers(1, most)))
     ]
-    messages = []
-    for number in range(rng.randint(1, 25)):
-        chosen = tuple(rng.sample(pool, min(len(pool), rng.choice([1, 1, 2, 2, 3, 4]))))
-        if rng.random() < 0.05:
-            chosen += (("user_id", "null"),)
-        messages.append(Message(f"{rng.randrange(10**9):09d}-{name}-{number}", chosen))
-    return messages
+    identifier = st.one_of([st.sampled_from(pool)] * 12 + [st.just(BLOCKED)])
+    sent = []
+    for number in range(draw(st.integers(1, 25))):
+        chosen = draw(st.lists(identifier, min_size=1, max_size=4, unique=True))
+        received = draw(st.integers(0, 40))
+        place = draw(
+            st.integers(0, 999)
+        )  # messages of one second arrive in the order of their ids, not as they were made
+        message = Message(
+            f"{place:03d}-{number}", tuple(chosen), received, received - draw(st.sampled_from([0, 0, 3, 50]))
+        )
+        sent += [(draw(st.integers(0, BATCHES - 1)), message)] * draw(st.sampled_from([1] * 9 + [2]))
+    return World(tuple(sent))
+
+
+def generated(count: int, name: str) -> dict[str, World]:
+    """`count` worlds that hypothesis drew, the same in every run, under names of their own."""
+    drawn: list[World] = []
+
+    @settings(max_examples=count, phases=[Phase.generate], database=None, derandomize=True, deadline=None,
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(world())
+    def draw(one: World) -> None:
+        drawn.append(one)
+
+    draw()
+    return {f"{name}{number}": one.named(f"{name}{number}") for number, one in enumerate(drawn)}
 
 
 def chain(name: str, length: int, order: str) -> list[Message]:
@@ -52,25 +91,50 @@ def star(name: str, size: int) -> list[Message]:
     ]
 
 
-@pytest.fixture(scope="module")
-def worlds() -> list[list[list[Message]]]:
-    """Three batches, each a list of messages of all worlds."""
-    streams = [random_world(f"w{number}", number) for number in range(1000)]
-    streams += [
-        chain("up", 1000, "forwards"),
-        chain("down", 1000, "backwards"),
-        chain("mix", 1000, "shuffled"),
-    ]
-    streams.append(star("star", 5000))
-    batches: list[list[Message]] = [[], [], []]
+def fixed() -> dict[str, World]:
+    """Worlds that nobody would draw: chains of 1,000, a star, a browser that people share, two who swap devices."""
     rng = random.Random(7)
-    for stream in streams:
-        cuts = sorted((rng.randint(0, len(stream)), rng.randint(0, len(stream))))
-        for batch, part in zip(batches, (stream[: cuts[0]], stream[cuts[0] : cuts[1]], stream[cuts[1] :]), strict=True):
-            batch += part
+    swap = [Message(f"{number}-swap", ids) for number, ids in enumerate([
+        (("user_id", "swap-1"), ("ios_id", "swap-a")), (("user_id", "swap-2"), ("ios_id", "swap-b")),
+        (("user_id", "swap-1"), ("ios_id", "swap-b")), (("user_id", "swap-2"), ("ios_id", "swap-a")),
+        (("ios_id", "swap-a"),), (("ios_id", "swap-b"),)])]  # fmt: skip
+    shared = [Message(f"{number:03d}-shared", (("user_id", f"shared-{number}"), ("anonymous_id", "shared-browser")))
+              for number in range(30)]  # fmt: skip
+    streams = {
+        "up": chain("up", 1000, "forwards"), "down": chain("down", 1000, "backwards"),
+        "mix": chain("mix", 1000, "shuffled"), "star": star("star", 5000), "swap": swap, "shared": shared,
+    }  # fmt: skip
+    worlds = {}
+    for name, stream in streams.items():
+        cuts = sorted(rng.randint(0, len(stream)) for _ in range(BATCHES - 1))
+        worlds[name] = World(tuple((sum(place >= cut for cut in cuts), one) for place, one in enumerate(stream)))
+    return worlds
+
+
+@pytest.fixture(scope="module")
+def worlds() -> dict[str, World]:
+    return {**generated(1000, "w"), **fixed()}
+
+
+def in_batches(worlds: Iterable[World]) -> list[list[Message]]:
+    """What is sent in each batch, in no order."""
+    batches: list[list[Message]] = [[] for _ in range(BATCHES)]
+    for one in worlds:
+        for batch, message in one.sent:
+            batches[batch].append(message)
     for batch in batches:
-        rng.shuffle(batch)
-    return [batches]
+        random.Random(7).shuffle(batch)
+    return batches
+
+
+def arrived(batches: Iterable[list[Message]]) -> list[Message]:
+    """In arrival order; of a message that came twice, the first."""
+    ordered = [m for batch in batches for m in sorted(batch, key=lambda m: (m.received, m.message_id))]
+    return list({message.message_id: message for message in reversed(ordered)}.values())[::-1]
+
+
+def at(second: int) -> datetime:
+    return datetime(2026, 1, 1) + timedelta(seconds=second)
 
 
 def land(home: Path, messages: list[Message]) -> None:
@@ -79,7 +143,7 @@ def land(home: Path, messages: list[Message]) -> None:
     for message in messages:
         external = [{"id": v, "type": t, "collection": "users", "encoding": "none"} for t, v in message.identifiers]
         body = {"type": "track", "event": "Seen", "messageId": message.message_id, "context": {"externalIds": external},
-                "timestamp": "2026-01-01T00:00:00Z", "receivedAt": "2026-01-01T00:00:00Z"}  # fmt: skip
+                "timestamp": at(message.occurred).isoformat() + "Z", "receivedAt": at(message.received).isoformat() + "Z"}  # fmt: skip
         records.append(Record(json.dumps(body), file="worlds.jsonl"))
     Landing(home / "landing").land("inbox", "messages", [Page(records, {})])
 
@@ -98,50 +162,77 @@ def build(home: Path, *more: str, project: Path = PROJECT) -> None:
     assert done.returncode == 0, done.stdout[-6000:]
 
 
-def in_warehouse(home: Path) -> tuple[dict, set, dict, set]:
+@dataclass
+class Found:
+    """What a warehouse says about identity, and what the reference says in the same words."""
+
+    owners: dict[Identifier, str]
+    seen: dict[Identifier, tuple[datetime, datetime]]
+    merges: set[tuple[str, str, str]]
+    links: dict[str, Identifier]
+    events: dict[str, str | None]
+    refusals: set[tuple[str, str, str, str]]
+
+
+def in_warehouse(home: Path) -> Found:
     platform = Platform(home)
-    owners = {
-        (t, v): p
-        for t, v, p in platform.rows("select identifier_type, identifier_value, profile_id from identity.identifiers")
-    }
-    merges = set(platform.rows(
+    held = platform.rows(
+        "select identifier_type, identifier_value, profile_id, first_seen_at, last_seen_at from identity.identifiers"
+    )
+    merges = platform.rows(
         "select from_profile_id, into_profile_id, message_id, identifier_type, identifier_value from identity.merges "
-        "where kind = 'merge'"))  # fmt: skip
-    events = dict(platform.rows("select message_id, profile_id from profiles.events"))
-    refusals = set(platform.rows("select message_id, identifier_type, identifier_value, rule from identity.refusals"))
-    return owners, merges, events, refusals
+        "where kind = 'merge'")  # fmt: skip
+    return Found(
+        {(kind, value): profile for kind, value, profile, *_ in held},
+        {(kind, value): (first, last) for kind, value, _, first, last in held},
+        {merge[:3] for merge in merges},
+        {loser: (kind, value) for loser, _, _, kind, value in merges},
+        dict(platform.rows("select message_id, profile_id from profiles.events")),
+        set(platform.rows("select message_id, identifier_type, identifier_value, rule from identity.refusals")),
+    )
 
 
-def check_against(people: People, home: Path) -> None:
-    owners, merges, events, refusals = in_warehouse(home)
-    assert refusals == {(message, *identifier, rule) for (identifier, rule), message in people.refusals.items()}
-    assert owners == people.owner
-    assert {merge[:3] for merge in merges} == set(people.merges)
-    for loser, _, _, kind, value in merges:
-        assert (kind, value) == people.links.get(loser, (kind, value))
-    assert events == {message_id: people.profile_of(message_id) for message_id in people.events}
+def according_to(people: People) -> Found:
+    return Found(
+        people.owner,
+        {i: (at(min(seen)), at(max(seen))) for i, seen in people.seen.items() if i in people.owner},
+        set(people.merges),
+        people.links,
+        {message_id: people.profile_of(message_id) for message_id in people.events},
+        {(message, *identifier, rule) for (identifier, rule), message in people.refusals.items()},
+    )
 
 
-def test_increments_equal_a_rebuild_equal_the_reference(worlds: list[list[list[Message]]], tmp_path: Path) -> None:
-    (batches,) = worlds
+def check_against(people: People, found: Found) -> None:
+    expected = according_to(people)
+    assert found.refusals == expected.refusals
+    assert found.owners == expected.owners
+    assert found.seen == expected.seen
+    assert found.merges == expected.merges
+    # A profile that nothing in the message linked but a forced group has no link of its own in the reference.
+    assert {loser: link for loser, link in found.links.items() if loser in expected.links} == expected.links
+    assert found.events == expected.events
+
+
+def test_increments_equal_a_rebuild_equal_the_reference(worlds: dict[str, World], tmp_path: Path) -> None:
+    assert len(worlds) >= 1000
+    batches = in_batches(worlds.values())
     prepare(tmp_path)
     for number in range(len(batches)):
         land(tmp_path, batches[number])
         build(tmp_path)
-        arrived = [sorted(batch, key=lambda message: message.message_id) for batch in batches[: number + 1]]
-        people = resolve((message for batch in arrived for message in batch), frozenset({"null"}))
-        check_against(people, tmp_path)
+        people = resolve(arrived(batches[: number + 1]), frozenset({"null"}))
+        check_against(people, in_warehouse(tmp_path))
+    assert people.merges, "some worlds must merge"
+    assert any(rule == "merge_protection" for _, rule in people.refusals), "some worlds must meet a limit"
     increments = in_warehouse(tmp_path)
     build(tmp_path, "--full-refresh")
     assert in_warehouse(tmp_path) == increments
 
 
-def test_components_are_those_of_networkx(worlds: list[list[list[Message]]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_components_are_those_of_networkx(worlds: dict[str, World], monkeypatch: pytest.MonkeyPatch) -> None:
     """The reference itself is held against a library that knows nothing of order."""
-    messages = sorted(
-        (m for batch in worlds[0] for m in batch if not m.message_id.endswith("star")),
-        key=lambda m: m.message_id,
-    )
+    messages = arrived(in_batches(one for name, one in worlds.items() if name != "star"))
     unlimited = {kind: (priority, 10**9) for kind, (priority, _) in RULES.items()}
     monkeypatch.setattr("tests.reference_identity.RULES", unlimited)
     people = resolve(messages[:6000], frozenset({"null"}))
@@ -161,25 +252,26 @@ def test_overrides_hold_from_the_beginning_and_splits_are_logged(tmp_path: Path)
     project, home = copy_of_the_project(tmp_path / "project"), tmp_path / "home"
     prepare(home)
     rng = random.Random(3)
-    streams = [random_world(f"o{number}", 5000 + number) for number in range(300)]
-    first = [m for stream in streams for m in stream[: len(stream) // 2]]
-    second = [m for stream in streams for m in stream[len(stream) // 2 :]]
+    worlds = generated(300, "o").values()
+    first, *rest = in_batches(worlds)
+    second = [message for batch in rest for message in batch]
     decided: dict[str, list[tuple[Identifier, Identifier]]] = {"cut": [], "forbid": [], "force": []}
-    for stream in streams:
-        pool = sorted({i for m in stream for i in m.identifiers if i[1] != "null"})
+    for one in worlds:
+        pool = sorted({i for _, m in one.sent for i in m.identifiers if i != BLOCKED})
         action = rng.choice(["cut", "forbid", "force"])
         if len(pool) >= 2:
             decided[action].append(tuple(rng.sample(pool, 2)))  # type: ignore[arg-type]
     land(home, first)
     build(home, project=project)
-    before = in_warehouse(home)[0]
+    before = in_warehouse(home).owners
     decide(project, decided)
     land(home, second)
     build(home, project=project)
-    ordered = [m for part in (first, second) for m in sorted(part, key=lambda message: message.message_id)]
+    ordered = arrived([first, second])
     people = resolve(ordered, frozenset({"null"}), decided["cut"], decided["forbid"], decided["force"])
-    check_against(people, home)
-    owners = in_warehouse(home)[0]
+    increments = in_warehouse(home)
+    check_against(people, increments)
+    owners = increments.owners
     logged = set(Platform(home).rows("select from_profile_id, into_profile_id from identity.merges"))
     survivor = {loser: winner for loser, winner, _ in people.merges}
 
@@ -191,12 +283,11 @@ def test_overrides_hold_from_the_beginning_and_splits_are_logged(tmp_path: Path)
     moved = {(before[i], owners[i]) for i in before if i in owners and before[i] != owners[i]}
     assert moved, "some decision must have changed somebody"
     assert all(final(old) == new or (old, new) in logged for old, new in moved)
-    increments = in_warehouse(home)
     build(home, "--full-refresh", project=project)
     assert in_warehouse(home) == increments
     decide(project, {})
     build(home, project=project)
-    check_against(resolve(ordered, frozenset({"null"})), home)
+    check_against(resolve(ordered, frozenset({"null"})), in_warehouse(home))
 
 
 def copy_of_the_project(folder: Path) -> Path:

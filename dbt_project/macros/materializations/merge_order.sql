@@ -5,7 +5,8 @@
    at once, by halving: take the edges of the first half of time; whoever has an older neighbour in there ended in that
    half and searches on inside it; everybody else is represented by the oldest of their component and searches in the
    second half. After log2(number of distinct arrivals in the largest component) halvings every instance holds the edges
-   of one single arrival, and its components say who joined whom.
+   of one single arrival, and its components say who joined whom. An edge whose ends have become one joins nobody, but it
+   stays: its identifiers are that profile's own in the message, and the strongest of them makes the link.
 
    The model's SQL gives edges (instance, a, b, arrival, a_strength, b_strength) with a < b; the relation holds
    (node, root, arrival, strength): node was absorbed into root at arrival, linked by its own strength. #}
@@ -44,7 +45,7 @@
             ~ 'late.a_strength, late.b_strength from ' ~ edges ~ ' as late left join ' ~ roots
             ~ ' as a_end on a_end.instance = late.instance and a_end.node = late.a left join ' ~ roots
             ~ ' as b_end on b_end.instance = late.instance and b_end.node = late.b where late.moment >= ' ~ search.half
-            ~ ') as moved where a <> b') + cdp.emptied([from, 'roots']) + ['select 1']) -%}
+            ~ ') as moved') + cdp.emptied([from, 'roots']) + ['select 1']) -%}
     {%- endfor -%}
 
     {%- set last = cdp.scratch('level_' ~ search.levels) -%}

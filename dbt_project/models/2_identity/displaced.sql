@@ -1,5 +1,5 @@
--- Identifiers that some message had to drop, with their place: the first message that kept them (node), or none where
--- every message dropped them. One row per identifier.
+-- Identifiers that some message of this build had to drop, with their place: the first message that kept them (node), and
+-- the times of those that did; none where every message dropped them. One row per identifier.
 with dropped as (
     select distinct identifier
     from {{ ref('drops') }}
@@ -8,17 +8,23 @@ with dropped as (
 kept as (
     select
         met.identifier,
-        min(met.arrival) as arrival
+        min(met.arrival) as arrival,
+        min(met.first_seen_at) as first_seen_at,
+        max(met.last_seen_at) as last_seen_at
     from (
         select
             sightings.arrival,
-            sightings.identifier
+            sightings.identifier,
+            sightings.first_seen_at,
+            sightings.last_seen_at
         from {{ ref('sightings') }} as sightings
         inner join dropped on dropped.identifier = sightings.identifier
         union all
         select
             links.arrival,
-            links.identifier
+            links.identifier,
+            cast(null as {{ dbt.type_timestamp() }}) as first_seen_at,
+            cast(null as {{ dbt.type_timestamp() }}) as last_seen_at
         from {{ ref('links') }} as links
         inner join dropped on dropped.identifier = links.identifier
     ) as met
@@ -29,6 +35,8 @@ kept as (
 
 select
     dropped.identifier,
-    kept.arrival as node
+    kept.arrival as node,
+    kept.first_seen_at,
+    kept.last_seen_at
 from dropped
 left join kept on kept.identifier = dropped.identifier

@@ -15,8 +15,13 @@ select
     met.identifier_value,
     met.profile_id,
     {% if earlier_identifiers %}
-    case when known.first_seen_at < met.first_seen_at then known.first_seen_at else met.first_seen_at end as first_seen_at,
-    case when known.last_seen_at > met.last_seen_at then known.last_seen_at else met.last_seen_at end as last_seen_at,
+    -- Without a time where every message of this build dropped it.
+    case
+        when met.first_seen_at is null or known.first_seen_at < met.first_seen_at then known.first_seen_at else met.first_seen_at
+    end as first_seen_at,
+    case
+        when met.last_seen_at is null or known.last_seen_at > met.last_seen_at then known.last_seen_at else met.last_seen_at
+    end as last_seen_at,
     {% else %}
     met.first_seen_at,
     met.last_seen_at,

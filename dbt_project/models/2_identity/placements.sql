@@ -7,8 +7,8 @@ select
     identifiers.identifier_type,
     identifiers.identifier_value,
     identifiers.is_handle,
-    identifiers.first_seen_at,
-    identifiers.last_seen_at,
+    case when displaced.identifier is null then identifiers.first_seen_at else displaced.first_seen_at end as first_seen_at,
+    case when displaced.identifier is null then identifiers.last_seen_at else displaced.last_seen_at end as last_seen_at,
     identifiers.profile_id,
     identifiers.founded_at,
     case
