@@ -118,9 +118,10 @@ def resolve(
         survivor, *absorbed = ages
         for loser in absorbed:
             people.merges.append((loser, survivor, message.message_id))
-            own = [i for i in kept if people.owner.get(i) == loser]
-            if own:
-                people.links[loser] = own[0]
+            # The strongest identifier that was the loser's own, itself or by its forced group.
+            people.links[loser] = next(
+                i for i in kept if loser in {people.owner.get(member) for member in group.get(i, {i})}
+            )
         held[survivor] = candidate
         for loser in absorbed:
             del held[loser]
