@@ -1,0 +1,33 @@
+{# Databricks: Delta tables in Unity Catalog. What is not here is as on Spark (spark.sql): dbt looks there next. #}
+
+{# SQL warehouses keep no temporary table from one statement to the next: real ones. #}
+{% macro databricks__scratch(name) -%}
+    {{ return(this.incorporate(path={'identifier': '_' ~ this.identifier ~ '__' ~ name}) | string) }}
+{%- endmacro %}
+
+{% macro databricks__filled(table, sql) -%}
+    {{ return(['create or replace table ' ~ table ~ ' as ' ~ sql]) }}
+{%- endmacro %}
+
+{# One statement after the other; Delta keeps its own statistics. #}
+{% macro databricks__run_all(statements) -%}
+    {{ return(cdp.default__run_all(statements)) }}
+{%- endmacro %}
+
+{% macro databricks__settled() -%}
+{%- endmacro %}
+
+{# Loaded as on Snowflake and BigQuery, not read in place: the landing folder is on another machine. #}
+{% macro databricks__open_landing() %}
+    {% do cdp.require_loaded_landing() %}
+{% endmacro %}
+
+{# dbt's own sends two statements in one text, which this engine refuses, and two are not atomic. #}
+{% macro databricks__get_incremental_delete_insert_sql(arg_dict) -%}
+    {%- set columns = adapter.get_columns_in_relation(arg_dict['target_relation']) | map(attribute='quoted') | list -%}
+    {{ return(cdp.replacing_merge(arg_dict['target_relation'], arg_dict['temp_relation'], arg_dict['unique_key'], columns)) }}
+{%- endmacro %}
+
+{% macro databricks__get_empty_schema_sql(columns) -%}
+    {{ return(dbt.default__get_empty_schema_sql(cdp.contract_types(columns, {'double precision': 'double', 'text': 'string'}))) }}
+{%- endmacro %}
