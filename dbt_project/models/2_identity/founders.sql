@@ -2,7 +2,7 @@
 -- One row per profile (founded_at: its founding arrival).
 select
     messages.arrival as founded_at,
-    md5(messages.message_id) as profile_id
+    {{ dbt.hash('messages.message_id') }} as profile_id
 from {{ ref('messages') }} as messages
 inner join (
     select distinct placements.node
