@@ -27,7 +27,3 @@
     {%- set columns = adapter.get_columns_in_relation(arg_dict['target_relation']) | map(attribute='quoted') | list -%}
     {{ return(cdp.replacing_merge(arg_dict['target_relation'], arg_dict['temp_relation'], arg_dict['unique_key'], columns)) }}
 {%- endmacro %}
-
-{% macro databricks__get_empty_schema_sql(columns) -%}
-    {{ return(dbt.default__get_empty_schema_sql(cdp.contract_types(columns, {'double precision': 'double', 'text': 'string'}))) }}
-{%- endmacro %}

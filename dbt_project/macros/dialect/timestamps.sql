@@ -39,6 +39,11 @@
     {{ dbt.dateadd('second', seconds, expression) }}
 {%- endmacro %}
 
+{# A text that is an ISO time literal, as a UTC timestamp. #}
+{% macro timestamp_literal(text) -%}
+    cast('{{ text }}' as {{ dbt.type_timestamp() }})
+{%- endmacro %}
+
 {# A moment moved by what lies between two others. #}
 {% macro moved_by(expression, from, to) -%}
     {{ return(adapter.dispatch('moved_by', 'cdp')(expression, from, to)) }}
@@ -46,9 +51,4 @@
 
 {% macro default__moved_by(expression, from, to) -%}
     {{ expression }} + ({{ to }} - {{ from }})
-{%- endmacro %}
-
-{# A text that is an ISO time literal, as a UTC timestamp. #}
-{% macro timestamp_literal(text) -%}
-    cast('{{ text }}' as {{ dbt.type_timestamp() }})
 {%- endmacro %}
