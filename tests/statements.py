@@ -61,7 +61,7 @@ class Recorder:
         self.target, self.file = target, open(file, "w")  # noqa: SIM115
         self.build = ""
         self.relations: list[Any] = []
-        self.columns: dict[str, list[Any]] = {}
+        self.nodes: dict[str, Any] = {}
         self.asked: dict[str, int] = {}
 
     def record(self, sql: str) -> None:
@@ -91,7 +91,8 @@ class Recorder:
         return None, None
 
     def columns_of(self, adapter: Any, relation: Any) -> list[Any]:
-        names = self.columns.get(relation.identifier.lower().split("__dbt_tmp")[0]) or ["profile_id", "message_id"]
+        node = self.nodes.get(relation.identifier.lower().split("__dbt_tmp")[0])
+        names = list(node.columns) if node and node.columns else ["profile_id", "message_id"]
         return [adapter.Column(name, "STRING") for name in names]
 
     def loaded(self, *_: Any, column_override: dict[str, str] | None = None, **more: Any) -> None:
@@ -133,6 +134,11 @@ def main(target: str, project: Path, home: Path) -> int:
             (adapter, "is_replaceable"): lambda self, *names: True,
             (adapter, "get_relation"): lambda self, *names, **named: BaseAdapter.get_relation(self, *names, **named),
         }
+    if target == "databricks":  # what it reads out of `describe`: nothing changed
+        replaced[adapter, "get_relation_config"] = lambda self, relation: self.get_config_from_model(
+            recorder.nodes[relation.identifier.lower()]
+        )
+        replaced[adapter, "_set_relation_information"] = lambda self, relation: relation
     for (owner, name), by in replaced.items():
         function = by if isinstance(by, classmethod) else _method(by, getattr(owner, name, None))
         mock.patch.object(owner, name, function, create=True).start()
@@ -151,7 +157,7 @@ def main(target: str, project: Path, home: Path) -> int:
         relations = [_relation(adapter, node, "table") for node in manifest.sources.values()]
         for node in manifest.nodes.values():
             if node.resource_type in ("model", "seed"):
-                recorder.columns[node.alias.lower()] = list(node.columns)
+                recorder.nodes[node.alias.lower()] = node
                 if build == "later":
                     kind = "view" if node.config.materialized == "view" else "table"
                     relations.append(_relation(adapter, node, kind))
@@ -183,7 +189,8 @@ def _relation(adapter: Any, node: Any, kind: str) -> Any:
     names = [node.database, node.schema, getattr(node, "identifier", None) or node.alias]
     if adapter.type() == "snowflake":
         names = [name.upper() for name in names]
-    return adapter.Relation.create(*names, type=kind)
+    more = {"metadata": {"Provider": "delta"}} if adapter.type() == "databricks" else {}
+    return adapter.Relation.create(*names, type=kind, **more)
 
 
 if __name__ == "__main__":

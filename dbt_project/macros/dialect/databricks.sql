@@ -22,8 +22,13 @@
     {% do cdp.require_loaded_landing() %}
 {% endmacro %}
 
-{# dbt's own sends two statements in one text, which this engine refuses, and two are not atomic. #}
-{% macro databricks__get_incremental_delete_insert_sql(arg_dict) -%}
+{# dbt's own delete+insert would be two statements, which are not atomic here. #}
+{% macro dbt_databricks_validate_get_incremental_strategy(raw_strategy, file_format) -%}
+    {%- if raw_strategy == 'delete+insert' -%}{{ return('replacing') }}{%- endif -%}
+    {{ return(dbt.dbt_databricks_validate_get_incremental_strategy(raw_strategy, file_format)) }}
+{%- endmacro %}
+
+{% macro get_incremental_replacing_sql(arg_dict) -%}
     {%- set columns = adapter.get_columns_in_relation(arg_dict['target_relation']) | map(attribute='quoted') | list -%}
     {{ return(cdp.replacing_merge(arg_dict['target_relation'], arg_dict['temp_relation'], arg_dict['unique_key'], columns)) }}
 {%- endmacro %}

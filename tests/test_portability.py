@@ -1,0 +1,157 @@
+"""Snowflake, BigQuery and Databricks as far as it goes without an account: every statement that a build would send, of its
+first build and of a later one, with every model, hook, check and round of the custom materializations, parses in the dialect
+of the engine and uses nothing that is foreign to it (tests/dialects.py says what that means, and what it cannot tell)."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import jinja2
+import pytest
+
+from tests.dialects import faults
+from tests.harness import PROJECT
+
+MACROS = PROJECT / "dbt_project" / "macros" / "dialect"
+ENGINES = ["snowflake", "bigquery", "databricks"]
+
+
+def statements(engine: str, home: Path, project: Path = PROJECT) -> list[dict[str, str]]:
+    """What a first and a later build would send."""
+    if importlib.util.find_spec(f"dbt.adapters.{engine}") is None:
+        assert not os.environ.get("CI"), f"dbt-{engine} is not installed: make test installs it"
+        pytest.skip(f"dbt-{engine} is not installed: make test installs it")
+    if engine == "databricks" and not (MACROS / "spark.sql").exists():
+        pytest.skip("Databricks takes most of its dialect from spark.sql, which is not here yet")
+    home.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.statements", engine, str(project), str(home)],
+        cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)}, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    return [json.loads(line) for line in (home / "statements.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_every_statement_of_a_build_is_one_that_the_engine_takes(engine: str, tmp_path: Path) -> None:
+    sent = statements(engine, tmp_path)
+    own = frozenset(re.findall(r"create or replace function \S*?(\w+)\(", "\n".join(each["sql"] for each in sent)))
+    own = frozenset(name.upper() for name in own)
+    checked: dict[str, list[str]] = {}
+    wrong = []
+    for each in sent:
+        found = checked.setdefault(each["sql"], faults(each["sql"], engine, own)) if each["sql"] not in checked else []
+        wrong.extend(f"{each['build']}: {each['node']}: {fault}\n{each['sql'][:2000]}" for fault in found)
+    assert not wrong, f"{len(wrong)} faults; the first:\n" + "\n\n".join(wrong[:5])
+
+    # Nothing was left out: every model, seed and check of the project, in both builds, and loops went round.
+    manifest = json.loads((tmp_path / "dbt" / "manifest.json").read_text())
+    due = {
+        unique_id
+        for unique_id, node in manifest["nodes"].items()
+        if node["resource_type"] in ("model", "seed", "test") and node["config"]["materialized"] != "ephemeral"
+    }
+    for build in ("first", "later"):
+        assert due <= {each["node"] for each in sent if each["build"] == build}
+    loops = {unique_id for unique_id in due if manifest["nodes"][unique_id]["config"]["materialized"] not in
+             ("table", "view", "incremental", "seed", "test")}  # fmt: skip
+    assert loops
+    for unique_id in loops:
+        assert sum(each["node"] == unique_id for each in sent) > 10, unique_id
+    if engine == "snowflake":  # its client cuts texts into statements at semicolons
+        from snowflake.connector.util_text import split_statements
+
+        for each in sent:
+            if "language javascript" in each["sql"]:
+                from io import StringIO
+
+                assert len([part for part, _ in split_statements(StringIO(each["sql"])) if part.strip()]) == 1
+
+
+@pytest.mark.parametrize(
+    ("engine", "sql", "fault"),
+    [
+        *((engine, "select [x + 1 for x in [1, 2]] as y", "") for engine in ENGINES),
+        *((engine, "select list_transform([1], lambda x: x + 1) as y", "") for engine in ENGINES),
+        *((engine, "select json_extract_string(a, '$.b') as y from t", "") for engine in ENGINES),
+        *((engine, "select strftime(a, '%Y') as y from t", "") for engine in ENGINES),
+        *((engine, "select made_up(a) as y from t", "MADE_UP") for engine in ENGINES),
+        *((engine, "vacuum analyze t", "") for engine in ENGINES),
+        *((engine, "select * from t left join", "") for engine in ENGINES),
+        ("bigquery", "select try_cast(a as int64) as y from t", "TRY_CAST"),
+        ("bigquery", "select a::int64 as y from t", "::"),
+        ("bigquery", "select cast(a as text) as y from t", "TEXT"),
+        ("bigquery", "select cast(a as double precision) as y from t", "DOUBLE"),
+        ("bigquery", "select md5(a) as y from t", "md5 gives bytes"),
+        ("bigquery", "select 1 as y where 1 = 0", "where needs a from"),
+        ("bigquery", "select a from t union select a from u", "Union"),
+        ("bigquery", "select concat_ws(',', a, b) as y from t", "CONCAT_WS"),
+        ("bigquery", "select 'it''s' as y", "Adjacent string literals"),
+        ("bigquery", "select position('x' in a) as y from t", ""),
+        ("bigquery", "select hash from t", "reserved"),
+        ("bigquery", "select t.a from t left join u on t.a > u.a", "equality"),
+        ("bigquery", "select t.a from t join u on t.a = (select max(b) from v)", "subquery"),
+        ("snowflake", "select strpos(a, 'x') as y from t", "STRPOS"),
+        ("snowflake", "select regexp_matches(a, 'x') as y from t", ""),
+        ("snowflake", "select start from t", "reserved"),
+        ("databricks", "select a ->> 'b' as y from t", ""),
+        ("databricks", "select safe_cast(a as int) as y from t", ""),
+        ("databricks", "select 'it''s' as y", "quote"),
+    ],
+)
+def test_what_an_engine_does_not_take_is_told(engine: str, sql: str, fault: str) -> None:
+    found = faults(sql, engine)
+    assert found, f"{engine} is said to take: {sql}"
+    assert any(fault in each for each in found), found
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_every_engine_takes_is_not_refused(engine: str) -> None:
+    sql = "with a as (select x, count(*) as n from t group by x) select coalesce(x, 'none') as x from a where n > 1 order by x"
+    assert faults(sql, engine) == []
+
+
+def test_a_model_in_one_engines_own_sql_is_found(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    for name in ("dbt_project", "profiles"):
+        shutil.copytree(PROJECT / name, project / name)
+    shutil.copy(PROJECT / "dbt_project.yml", project)
+    (project / "dbt_project/models/4_attributes/searches.sql").write_text(
+        "select profile_id, list_sort(list(event_name)) as names from {{ ref('events') }} group by profile_id"
+    )
+    sent = [each for each in statements("snowflake", tmp_path / "home", project) if each["node"] == "model.cdp.searches"]
+    assert any("LIST_SORT" in fault.upper() for each in sent for fault in faults(each["sql"], "snowflake"))
+
+
+def rendered(file: str, macro: str, *arguments: Any) -> str:
+    """A macro of macros/dialect, without dbt."""
+
+    class Namespace:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(module, name, None) or getattr(module, f"{file}__{name}")
+
+    text = "".join((MACROS / f"{name}.sql").read_text() for name in ("hashing", "json_functions", file))
+    module = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(text).make_module(
+        {"cdp": Namespace(), "adapter": None, "dbt": None, "exceptions": None}
+    )  # fmt: skip
+    return str(getattr(module, macro)(*arguments))
+
+
+@pytest.mark.parametrize("text", ["", "user_id=ann", "email=jane@example.com", "Ä", "=" * 100, *map(str, range(40))])
+def test_the_64_bit_hash_is_duckdbs(text: str) -> None:
+    ours = "cast(md5_number_upper($v::varchar) >> 1 as bigint)"
+    bigquery = rendered("bigquery", "bigquery__hash64", "$v::varchar").replace("to_hex(", "(")
+    digest = re.search(r"to_number\((.*), 'X+'\) / 2", rendered("snowflake", "snowflake__hash64", "$v::varchar"), re.S)
+    assert digest
+    with duckdb.connect() as connection:
+        row = connection.execute(f"select {ours}, {bigquery.replace('int64', 'bigint')}, {digest[1]}", {"v": text}).fetchone()
+    assert row is not None
+    assert row[1] == row[0]
+    assert int(row[2], 16) // 2 == row[0]
