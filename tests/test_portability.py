@@ -135,7 +135,8 @@ def rendered(file: str, macro: str, *arguments: Any) -> str:
 
     class Namespace:
         def __getattr__(self, name: str) -> Any:
-            return getattr(module, name, None) or getattr(module, f"{file}__{name}")
+            engine = "default" if file == "json" else file
+            return getattr(module, f"{engine}__{name}", None) or getattr(module, name)
 
     text = "".join((MACROS / f"{name}.sql").read_text() for name in ("hashing", "json_functions", file))
     module = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(text).make_module(
@@ -155,3 +156,68 @@ def test_the_64_bit_hash_is_duckdbs(text: str) -> None:
     assert row is not None
     assert row[1] == row[0]
     assert int(row[2], 16) // 2 == row[0]
+
+
+def by_javascript(result: str, rows: list[tuple[Any, ...]], *arguments: str) -> list[Any]:
+    """What a function of ours gives for each row of arguments, by the engine that node has."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed: the functions that Snowflake and BigQuery run are in JavaScript")
+    body = rendered("snowflake", "json_javascript", result)
+    script = f"const f = function ({', '.join(arguments)}) {{ {body} }}\nprocess.stdout.write(JSON.stringify({json.dumps(rows)}.map((row) => f(...row))))"
+    done = subprocess.run([node, "-e", script], capture_output=True, text=True, timeout=60, check=True)
+    return json.loads(done.stdout)
+
+
+def by_duckdb(expression: str, rows: list[tuple[Any, ...]]) -> list[Any]:
+    names = "abc"
+    found = []
+    with duckdb.connect() as connection:
+        for row in rows:
+            values = dict(zip(names, row, strict=False))
+            got = connection.execute(f"select {expression}", {k: v for k, v in values.items() if f"${k}" in expression}).fetchone()
+            assert got is not None
+            found.append(got[0])
+    return found
+
+
+ODD = ['{"a":1,"b":{"c":[1, {"d":null}],"e":"x,y}\\"{"}}', '{"a":null,"b":{"c":2},"é":12345678901234567890}', "[1,2]", '"x"', "{}",
+       '{"b":"{}"}', ' { "b" : { "f" : [ ] , "e" : null } } ', '{"a\\"b":1}', '{"n":1.50}', '{"b":null}']  # fmt: skip
+
+
+def test_objects_are_merged_as_duckdb_merges_them() -> None:
+    pairs = [(base, patch) for base in ODD for patch in ODD]
+    found = by_javascript("merged(base, patch)", pairs, "base", "patch")
+    expected = by_duckdb("cast(json_merge_patch($a::varchar, $b::varchar) as varchar)", pairs)
+    differ = [pair for pair in zip(pairs, found, expected, strict=True) if as_read(pair[1]) != as_read(pair[2])]
+    assert differ == []
+    assert by_javascript("merged(base, patch)", [(None, "{}"), ("{}", None)], "base", "patch") == [None, None]
+    # Long numbers keep their digits, which JavaScript's own numbers would not.
+    assert found[pairs.index(("{}", ODD[1]))] == '{"b":{"c":2},"é":12345678901234567890}'
+
+
+def as_read(text: str | None) -> Any:
+    """Objects as lists, so that order counts."""
+    return None if text is None else json.loads(text, object_pairs_hook=lambda pairs: [list(pair) for pair in pairs])
+
+
+def test_external_ids_and_consents_are_read_as_duckdb_reads_them() -> None:
+    texts = [
+        (text,)
+        for text in [
+            '[{"id":"1","type":"crm","collection":"users"},{"id":2,"type":"erp"},{"id":" ","type":"x"},{"id":"3","type":"x","collection":"accounts"}]',
+            '[{"id":"a\\"b","type":"é"},{"id":null,"type":"x"},{"type":"y"},"text",1,null,[]]',
+            "[]",
+            '{"Marketing":true,"Ads":false,"x":"true","y":1,"z":null}',
+            '{"id":"1","type":"crm"}',
+            '"x"',
+            None,
+        ]
+    ]  # fmt: skip
+    for macro, result in (("external_identifiers", "externals(given)"), ("preferences_as_consents", "consents(given, 'gdpr')")):
+        given = ("$a::varchar",) if macro == "external_identifiers" else ("$a::varchar", "gdpr")
+        assert by_javascript(result, texts, "given") == by_duckdb(rendered("json", f"default__{macro}", *given), texts)
+    entries = by_javascript("entries(given)", [('{"a": 1, "b": {"c": [1, 2]}, "d": "x", "e": null}',), (None,), ("[1]",)], "given")
+    assert [[tuple(entry.values()) for entry in each] for each in entries] == [
+        [("a", "1"), ("b", '{"c":[1,2]}'), ("d", '"x"'), ("e", "null")], [], []
+    ]  # fmt: skip
