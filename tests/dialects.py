@@ -10,6 +10,7 @@ What this cannot tell: whether types fit, whether a function means what we think
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import sqlglot
 from sqlglot import exp
@@ -104,7 +105,7 @@ def faults(sql: str, engine: str, own: frozenset[str] = frozenset()) -> list[str
     found.extend(f"{name} is not its spelling" for name in sorted(spelled - again))
     found.extend(f"{name} is spelled otherwise" for name in sorted(again - spelled - set(SPELLED[engine].values())))
     if engine != "snowflake":  # a doubled quote ends one text and begins another
-        for before, after in zip(ours, ours[1:], strict=False):
+        for before, after in pairwise(ours):
             if before.token_type == after.token_type == TokenType.STRING and before.end + 1 == after.start:
                 found.append("a quote within a text is \\' on this engine")
     return found
@@ -153,8 +154,13 @@ def _rules(tree: exp.Expression, engine: str) -> Iterator[str]:
             continue
         if condition.find(exp.Query):
             yield "a subquery in the condition of a join"
-        equal = (part for part in condition.flatten() if isinstance(part, exp.EQ)) if isinstance(condition, exp.And) else [condition]
+        equal = (
+            (part for part in condition.flatten() if isinstance(part, exp.EQ))
+            if isinstance(condition, exp.And)
+            else [condition]
+        )
         if join.side and not any(
-            isinstance(part, exp.EQ) and part.this.find(exp.Column) and part.expression.find(exp.Column) for part in equal
+            isinstance(part, exp.EQ) and part.this.find(exp.Column) and part.expression.find(exp.Column)
+            for part in equal
         ):
             yield f"a {join.side.lower()} join needs an equality of both sides"

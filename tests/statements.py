@@ -196,5 +196,7 @@ def _relation(adapter: Any, node: Any, kind: str) -> Any:
 if __name__ == "__main__":
     import os
 
-    os.environ.update(ENVIRONMENT | {"CDP_TARGET": sys.argv[1], "CDP_HOME": sys.argv[3], "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"})
+    os.environ.update(
+        ENVIRONMENT | {"CDP_TARGET": sys.argv[1], "CDP_HOME": sys.argv[3], "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+    )
     sys.exit(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))

@@ -126,7 +126,9 @@ def test_a_model_in_one_engines_own_sql_is_found(tmp_path: Path) -> None:
     (project / "dbt_project/models/4_attributes/searches.sql").write_text(
         "select profile_id, list_sort(list(event_name)) as names from {{ ref('events') }} group by profile_id"
     )
-    sent = [each for each in statements("snowflake", tmp_path / "home", project) if each["node"] == "model.cdp.searches"]
+    sent = [
+        each for each in statements("snowflake", tmp_path / "home", project) if each["node"] == "model.cdp.searches"
+    ]
     assert any("LIST_SORT" in fault.upper() for each in sent for fault in faults(each["sql"], "snowflake"))
 
 
@@ -152,7 +154,9 @@ def test_the_64_bit_hash_is_duckdbs(text: str) -> None:
     digest = re.search(r"to_number\((.*), 'X+'\) / 2", rendered("snowflake", "snowflake__hash64", "$v::varchar"), re.S)
     assert digest
     with duckdb.connect() as connection:
-        row = connection.execute(f"select {ours}, {bigquery.replace('int64', 'bigint')}, {digest[1]}", {"v": text}).fetchone()
+        row = connection.execute(
+            f"select {ours}, {bigquery.replace('int64', 'bigint')}, {digest[1]}", {"v": text}
+        ).fetchone()
     assert row is not None
     assert row[1] == row[0]
     assert int(row[2], 16) // 2 == row[0]
@@ -175,7 +179,9 @@ def by_duckdb(expression: str, rows: list[tuple[Any, ...]]) -> list[Any]:
     with duckdb.connect() as connection:
         for row in rows:
             values = dict(zip(names, row, strict=False))
-            got = connection.execute(f"select {expression}", {k: v for k, v in values.items() if f"${k}" in expression}).fetchone()
+            got = connection.execute(
+                f"select {expression}", {k: v for k, v in values.items() if f"${k}" in expression}
+            ).fetchone()
             assert got is not None
             found.append(got[0])
     return found
@@ -214,10 +220,15 @@ def test_external_ids_and_consents_are_read_as_duckdb_reads_them() -> None:
             None,
         ]
     ]  # fmt: skip
-    for macro, result in (("external_identifiers", "externals(given)"), ("preferences_as_consents", "consents(given, 'gdpr')")):
+    for macro, result in (
+        ("external_identifiers", "externals(given)"),
+        ("preferences_as_consents", "consents(given, 'gdpr')"),
+    ):
         given = ("$a::varchar",) if macro == "external_identifiers" else ("$a::varchar", "gdpr")
         assert by_javascript(result, texts, "given") == by_duckdb(rendered("json", f"default__{macro}", *given), texts)
-    entries = by_javascript("entries(given)", [('{"a": 1, "b": {"c": [1, 2]}, "d": "x", "e": null}',), (None,), ("[1]",)], "given")
+    entries = by_javascript(
+        "entries(given)", [('{"a": 1, "b": {"c": [1, 2]}, "d": "x", "e": null}',), (None,), ("[1]",)], "given"
+    )
     assert [[tuple(entry.values()) for entry in each] for each in entries] == [
         [("a", "1"), ("b", '{"c":[1,2]}'), ("d", '"x"'), ("e", "null")], [], []
     ]  # fmt: skip
