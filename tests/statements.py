@@ -2,10 +2,12 @@
 
 dbt itself runs, with the real adapter, the project's own models, hooks, tests and materializations; only what would go over
 the network is replaced: a statement is written down instead of sent, and questions are answered from what a build would find.
-Two builds are taken: the first one, into an empty warehouse, and a later one, where every relation is there and incremental
-models add to it.
+Three builds are taken: the first one, into an empty warehouse; a later one, where every relation is there and incremental
+models add to it; and one that resolves identity anew over people who are there.
 
-    python -m tests.statements TARGET PROJECT HOME     writes HOME/statements.jsonl: a line {build, node, sql} a statement
+    python -m tests.statements TARGET PROJECT HOME [dbt's own options for its builds]
+
+writes HOME/statements.jsonl: a line {build, node, sql} a statement.
 """
 
 import datetime
@@ -105,7 +107,7 @@ def offline(*_: Any, **__: Any) -> Any:
     raise OSError("a build that is only written down has no network")
 
 
-def main(target: str, project: Path, home: Path) -> int:
+def main(target: str, project: Path, home: Path, options: list[str]) -> int:
     recorder = Recorder(target, home / "statements.jsonl")
     module = importlib.import_module(f"dbt.adapters.{target}")
     adapter, connections = (getattr(importlib.import_module(f"{module.__name__}.{part}"), name)
@@ -152,17 +154,19 @@ def main(target: str, project: Path, home: Path) -> int:
         print(parsed.exception, file=sys.stderr)
         return 1
     manifest: Any = parsed.result
-    for build in ("first", "later"):
+    for build in ("first", "later", "anew"):
         recorder.build, recorder.asked = build, {}
+        ANSWERS["after_arrival"] = -1 if build == "anew" else 0
+        chosen = ["--select", "path:dbt_project/models/2_identity"] if build == "anew" and not options else options
         relations = [_relation(adapter, node, "table") for node in manifest.sources.values()]
         for node in manifest.nodes.values():
             if node.resource_type in ("model", "seed"):
                 recorder.nodes[node.alias.lower()] = node
-                if build == "later":
+                if build != "first":
                     kind = "view" if node.config.materialized == "view" else "table"
                     relations.append(_relation(adapter, node, kind))
         recorder.relations = relations
-        done = dbtRunner(manifest=manifest).invoke(["build", "--exclude-resource-type", "unit_test", *folders])
+        done = dbtRunner(manifest=manifest).invoke(["build", "--exclude-resource-type", "unit_test", *chosen, *folders])
         for result in getattr(done.result, "results", None) or []:
             if result.status not in ("success", "pass"):
                 print(f"{build}: {result.node.unique_id}: {result.message}", file=sys.stderr)
@@ -199,4 +203,4 @@ if __name__ == "__main__":
     os.environ.update(
         ENVIRONMENT | {"CDP_TARGET": sys.argv[1], "CDP_HOME": sys.argv[3], "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     )
-    sys.exit(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:]))

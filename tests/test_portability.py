@@ -23,8 +23,8 @@ MACROS = PROJECT / "dbt_project" / "macros" / "dialect"
 ENGINES = ["snowflake", "bigquery", "databricks"]
 
 
-def statements(engine: str, home: Path, project: Path = PROJECT) -> list[dict[str, str]]:
-    """What a first and a later build would send."""
+def statements(engine: str, home: Path, project: Path = PROJECT, *options: str) -> list[dict[str, str]]:
+    """What a first and a later build would send; `options` are dbt's."""
     if importlib.util.find_spec(f"dbt.adapters.{engine}") is None:
         assert not os.environ.get("CI"), f"dbt-{engine} is not installed: make test installs it"
         pytest.skip(f"dbt-{engine} is not installed: make test installs it")
@@ -32,7 +32,7 @@ def statements(engine: str, home: Path, project: Path = PROJECT) -> list[dict[st
         pytest.skip("Databricks takes most of its dialect from spark.sql, which is not here yet")
     home.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.statements", engine, str(project), str(home)],
+        [sys.executable, "-m", "tests.statements", engine, str(project), str(home), *options],
         cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)}, capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
@@ -64,7 +64,7 @@ def test_every_statement_of_a_build_is_one_that_the_engine_takes(engine: str, tm
              ("table", "view", "incremental", "seed", "test")}  # fmt: skip
     assert loops
     for unique_id in loops:
-        assert sum(each["node"] == unique_id for each in sent) > 10, unique_id
+        assert sum(each["node"] == unique_id for each in sent) > 5, unique_id
     if engine == "snowflake":  # its client cuts texts into statements at semicolons
         from snowflake.connector.util_text import split_statements
 
@@ -126,9 +126,7 @@ def test_a_model_in_one_engines_own_sql_is_found(tmp_path: Path) -> None:
     (project / "dbt_project/models/4_attributes/searches.sql").write_text(
         "select profile_id, list_sort(list(event_name)) as names from {{ ref('events') }} group by profile_id"
     )
-    sent = [
-        each for each in statements("snowflake", tmp_path / "home", project) if each["node"] == "model.cdp.searches"
-    ]
+    sent = statements("snowflake", tmp_path / "home", project, "--select", "searches")
     assert any("LIST_SORT" in fault.upper() for each in sent for fault in faults(each["sql"], "snowflake"))
 
 

@@ -18,7 +18,7 @@ select
     cast(null as {{ dbt.type_string() }}) as profile_id,
     cast(null as {{ dbt.type_string() }}) as change,
     {{ as_of() }} as {{ column_name('at') }},
-    current_build.build_id
-from {{ ref('current_build') }} as current_build
+    this_build.build_id
+from {{ ref('current_build') }} as this_build
 where 1 = 0
 {% endif %}
