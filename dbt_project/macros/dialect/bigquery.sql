@@ -108,21 +108,24 @@ cross join unnest(json_query_array(arrays.{{ column }})) as item with offset as 
     float64
 {%- endmacro %}
 
-{# Seconds are not optional in its casts, an offset has a colon, and a seventh digit of a fraction is an error. #}
+{# A time as its casts take it: seconds are not optional, a seventh digit of a fraction is an error, an offset has a colon. #}
+{% macro bigquery_time_text(expression) -%}
+    regexp_replace(
+        regexp_replace(
+            regexp_replace(trim({{ expression }}), r'^([^T ]+[T ][0-9]{1,2}:[0-9]{1,2})([^0-9:].*)?$', r'\1:00\2'),
+            r'([.][0-9]{6})[0-9]+', r'\1'
+        ),
+        r'([+-][0-9]{2})([0-9]{2})$', r'\1:\2'
+    )
+{%- endmacro %}
+
 {% macro bigquery__to_utc(expression, timezone) -%}
-    {%- set spelled = "regexp_replace(regexp_replace(regexp_replace(trim(" ~ expression ~ "), "
-        ~ "r'^([^T ]+[T ][0-9]{1,2}:[0-9]{1,2})([^0-9:].*)?$', r'\\1:00\\2'), "
-        ~ "r'([.][0-9]{6})[0-9]+', r'\\1'), r'([+-][0-9]{2})([0-9]{2})$', r'\\1:\\2')" -%}
     case
         when not regexp_contains({{ expression }}, r'^\s*(19|2[01])[0-9]{2}-') then null
         when regexp_contains({{ expression }}, r'[T ][0-9]{2}:[0-9]{2}[0-9:.,]*\s*(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)\s*$')
-            then safe_cast({{ spelled }} as timestamp)
-        else timestamp(safe_cast(regexp_replace({{ cdp.bigquery_naive_time(expression) }}, r'([.][0-9]{6})[0-9]+', r'\1') as datetime), '{{ timezone }}')
+            then safe_cast({{ cdp.bigquery_time_text(expression) }} as timestamp)
+        else timestamp(safe_cast({{ cdp.bigquery_time_text(expression) }} as datetime), '{{ timezone }}')
     end
-{%- endmacro %}
-
-{% macro bigquery_naive_time(expression) -%}
-    regexp_replace(trim({{ expression }}), r'^([^T ]+[T ][0-9]{1,2}:[0-9]{1,2})$', r'\1:00')
 {%- endmacro %}
 
 {% macro bigquery__iso_text(expression) -%}
