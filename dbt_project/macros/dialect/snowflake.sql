@@ -39,7 +39,7 @@ select
 from (
     select
         records.*,
-        try_parse_json(records.{{ column }}, 'd') as parsed_document
+        try_parse_json(records.{{ column }}) as parsed_document
     from {{ source_sql }} as records
 ) as parsed
 {%- endmacro %}
@@ -49,7 +49,7 @@ from (
 {%- endmacro %}
 
 {% macro snowflake__json_text(expression, path) -%}
-    cast(get_path(try_parse_json({{ expression }}, 'd'), '{{ cdp.snowflake_path(path) }}') as text)
+    cast(get_path(try_parse_json({{ expression }}), '{{ cdp.snowflake_path(path) }}') as text)
 {%- endmacro %}
 
 {% macro snowflake__json_scalar(expression) -%}
@@ -58,9 +58,9 @@ from (
 
 {% macro snowflake__json_kind(expression) -%}
     case
-        when try_parse_json({{ expression }}, 'd') is null then null
-        when typeof(try_parse_json({{ expression }}, 'd')) = 'OBJECT' then 'object'
-        when typeof(try_parse_json({{ expression }}, 'd')) = 'ARRAY' then 'array'
+        when try_parse_json({{ expression }}) is null then null
+        when typeof(try_parse_json({{ expression }})) = 'OBJECT' then 'object'
+        when typeof(try_parse_json({{ expression }})) = 'ARRAY' then 'array'
         else 'scalar'
     end
 {%- endmacro %}
@@ -71,7 +71,7 @@ select
     cast(entries.key as text) as entry_key,
     to_json(entries.value) as entry_value
 from {{ relation }} as objects
-cross join lateral flatten(input => try_parse_json(objects.{{ column }}, 'd')) as entries
+cross join lateral flatten(input => try_parse_json(objects.{{ column }})) as entries
 where position('"' in entries.key) = 0
 {%- endmacro %}
 
@@ -82,7 +82,7 @@ select
     to_json(elements.value) as item
 from {{ relation }} as arrays
 cross join lateral flatten(
-    input => case when {{ cdp.json_kind('arrays.' ~ column) }} = 'array' then try_parse_json(arrays.{{ column }}, 'd') end
+    input => case when {{ cdp.json_kind('arrays.' ~ column) }} = 'array' then try_parse_json(arrays.{{ column }}) end
 ) as elements
 {%- endmacro %}
 
