@@ -22,6 +22,10 @@
     {% do cdp.require_loaded_landing() %}
 {% endmacro %}
 
+{# Read through its own clients: there is nothing to leave behind. #}
+{% macro databricks__publish() %}
+{% endmacro %}
+
 {# dbt's own delete+insert would be two statements, which are not atomic here. #}
 {% macro dbt_databricks_validate_get_incremental_strategy(raw_strategy, file_format) -%}
     {%- if raw_strategy == 'delete+insert' -%}{{ return('replacing') }}{%- endif -%}

@@ -9,6 +9,11 @@
     '{{ text | replace("'", "''") }}'
 {%- endmacro %}
 
+{# Databricks, too: '' ends a text there, and a backslash escapes. #}
+{% macro spark__text_literal(text) -%}
+    '{{ text | replace("\\", "\\\\") | replace("'", "\\'") }}'
+{%- endmacro %}
+
 {# A column's name in quotes, because it may be a word of the engine's own. #}
 {% macro column_name(name) -%}
     {{ return(adapter.dispatch('column_name', 'cdp')(name)) }}
