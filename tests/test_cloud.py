@@ -3,6 +3,7 @@ variables say, and the loader itself against a DuckDB file, which dlt treats as 
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import pytest
 from cdp_orchestration.delivery import ledger
 from cdp_orchestration.engines import cloud, cloud_load
 from cdp_orchestration.engines.cloud import VENDORS, Cloud, CloudReading
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing, Page, Record
-from cdp_orchestration.warehouse import RelationMissing, Warehouse
+from cdp_orchestration.rules import fingerprint_of_last_build
+from cdp_orchestration.warehouse import NothingBuilt, QueryFailed, RelationMissing, Warehouse
 from tests.statements import ENVIRONMENT
 
 STREAMS = [("web", "events"), ("shop", "orders")]
@@ -47,7 +49,7 @@ def test_a_missing_variable_is_named_before_anything_is_written(
 ) -> None:
     given(engine, monkeypatch)
     monkeypatch.delenv(variable)
-    for act in (Cloud(home, print, engine).check, lambda: Cloud(home, print, engine).load(STREAMS)):
+    for act in (Warehouse(home).check, lambda: Cloud(home, print, engine).load(STREAMS)):
         with pytest.raises(StopAndTell, match=f"CDP_TARGET={engine} needs .*{variable}.*set it in the environment"):
             act()
     assert not (home.root / "loading").exists()
@@ -74,7 +76,7 @@ def test_the_target_is_known_and_an_adapter_that_is_missing_is_named(
     with pytest.raises(StopAndTell, match=rf"dbt's adapter for {engine} is not installed.*\[{engine}\]"):
         Warehouse(home)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: object())
-    Warehouse(home).check()
+    assert isinstance(Warehouse(home)._engine, Cloud)
 
 
 def test_dlt_goes_where_the_variables_say(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +102,7 @@ def test_dlt_goes_where_the_variables_say(home: Home, tmp_path: Path, monkeypatc
     }  # fmt: skip
     assert (found["bigquery"]["project_id"], found["bigquery"]["location"]) == ("cdp", "EU")
     assert json.loads(found["bigquery"]["credentials"])["client_email"] == "a@p"
+    assert found["databricks"]["credentials"].pop("connection_parameters")
     assert found["databricks"]["credentials"] == {
         "server_hostname": "nowhere.invalid", "http_path": "/sql/1", "access_token": "t", "catalog": "cdp",
     }  # fmt: skip
@@ -113,7 +116,7 @@ def land(home: Home, source: str, stream: str, *payloads: str) -> None:
 
 
 def into(home: Home) -> Any:
-    return cloud_load.pipeline(home, dlt.destinations.duckdb(str(home.root / "there.duckdb")), "duckdb")
+    return cloud_load.pipeline(home, lambda: dlt.destinations.duckdb(str(home.root / "there.duckdb")), "duckdb")
 
 
 def load(home: Home) -> list[str]:
@@ -256,3 +259,48 @@ def test_times_get_a_zone_where_the_engine_wants_one(home: Home) -> None:
         "select distinct data_type from information_schema.columns where column_name in ('_landed_at', 'attempted_at')",
     )
     assert kinds == [("TIMESTAMP WITH TIME ZONE",)]
+
+
+def test_the_whole_engine_over_a_local_database(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    given("databricks", monkeypatch)
+    local = replace(VENDORS["databricks"], destination=lambda: dlt.destinations.duckdb(str(home.root / "there.duckdb")))
+    monkeypatch.setitem(VENDORS, "databricks", local)
+    home.root.mkdir()
+    engine = Cloud(home, print, "databricks")
+    engine.check()
+    assert not engine.exists()
+    with pytest.raises(NothingBuilt, match="There is no warehouse in databricks cdp yet"), engine.reading():
+        pass
+    land(home, "web", "events", '{"a":1}')
+    engine.load(STREAMS)
+    there(home, "create schema staging")
+    there(home, "create table staging.builds as select 'abc' as rules_fingerprint, now() as started_at")
+    assert engine.exists()
+    with engine.reading() as reading:
+        assert reading.execute("select count(*) as n from landing.web__events").fetchone() == (1,)
+        with pytest.raises(QueryFailed):
+            reading.execute("select nothing from")
+    assert fingerprint_of_last_build(Warehouse(home)) == "abc"
+    engine.remove()
+    assert not engine.exists()
+    assert there(
+        home, "select count(*) from information_schema.schemata where schema_name in ('landing', 'staging')"
+    ) == [(0,)]
+
+
+def test_a_server_that_does_not_answer_is_told_from_one_that_refuses(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given("snowflake", monkeypatch)
+    elsewhere = replace(VENDORS["snowflake"], destination=lambda: dlt.destinations.duckdb("/nowhere/there.duckdb"))
+    monkeypatch.setitem(VENDORS, "snowflake", elsewhere)
+    with pytest.raises(TryAgain, match=r"snowflake cdp cannot be reached: .* Is SNOWFLAKE_ACCOUNT, .* right"):
+        Cloud(home, print, "snowflake").load(STREAMS)
+    from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("250001: Incorrect username or password was specified.")
+
+    monkeypatch.setattr(DuckDbSqlClient, "open_connection", refuse)
+    with pytest.raises(StopAndTell, match=r"cannot be opened: .*Check SNOWFLAKE_ACCOUNT"):
+        Cloud(home, print, "snowflake").check()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ from cdp_orchestration.home import Home
 
 LAYERS = ("staging", "identity", "profiles", "attributes", "audiences", "activation")
 SCHEMAS = ("landing", "landing_staging", *LAYERS)  # landing_staging is dlt's
+# What the drivers say of credentials that are wrong, rather than of a server that does not answer.
+REFUSED = ("password", "credential", "unauthorized", "denied", "forbidden", "authentication", "jwt", "invalid token")
 
 
 def _snowflake() -> Any:
@@ -55,6 +58,7 @@ def _databricks() -> Any:
             "http_path": os.environ["DATABRICKS_HTTP_PATH"],
             "access_token": os.environ["DATABRICKS_TOKEN"],
             "catalog": os.environ["DATABRICKS_CATALOG"],
+            "connection_parameters": {"_retry_stop_after_attempts_duration": 60},  # the driver's own is 15 minutes
         }
     )
 
@@ -145,7 +149,12 @@ class Cloud:
         self.vendor = VENDORS[name]
 
     def check(self) -> None:
-        """The variables are there, and so are the files that they name. Whether they are right, the first statement tells."""
+        self.variables()
+        with self._client() as client:
+            client.execute_sql("select 1")
+
+    def variables(self) -> None:
+        """The variables are there, and so are the files that they name. Raises StopAndTell."""
         vendor = self.vendor
         missing = [name for name in vendor.needed if not os.environ.get(name)]
         if vendor.either and not any(os.environ.get(name) for name in vendor.either):
@@ -168,8 +177,8 @@ class Cloud:
 
     def pipeline(self) -> Any:
         """dlt's way into the warehouse. Raises StopAndTell."""
-        self.check()
-        return cloud_load.pipeline(self.home, self.vendor.destination(), self.name)
+        self.variables()
+        return cloud_load.pipeline(self.home, self.vendor.destination, self.name)
 
     @contextmanager
     def _locked(self, kind: int, what: str) -> Iterator[None]:
@@ -189,13 +198,22 @@ class Cloud:
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
-        from dlt.destinations.exceptions import DestinationConnectionError
-
+        pipeline = self.pipeline()
         try:
-            with self.pipeline().sql_client() as client:
-                yield client
-        except DestinationConnectionError as error:
-            raise TryAgain(f"{self._where()} cannot be opened: {' '.join(str(error).split())}") from None
+            client = pipeline.sql_client()
+            client.open_connection()
+        except Exception as error:  # every vendor's driver has errors of its own
+            told = " ".join(str(error).split())
+            told = shorten(
+                told.partition("reason given is: ")[2] or told, 300
+            )  # dlt's own words would be true of anything
+            if any(word in told.lower() for word in REFUSED):
+                raise StopAndTell(f"{self._where()} cannot be opened: {told}. Check {self._variables()}.") from None
+            raise TryAgain(f"{self._where()} cannot be reached: {told}. Is {self._variables()} right?") from None
+        try:
+            yield client
+        finally:
+            client.close_connection()
 
     @contextmanager
     def reading(self) -> Iterator[CloudReading]:
@@ -212,6 +230,7 @@ class Cloud:
     def load(self, streams: list[tuple[str, str]]) -> None:
         from dlt.common.exceptions import DltException
 
+        self.check()
         with self._locked(fcntl.LOCK_EX, "load"):
             try:
                 cloud_load.load(self.pipeline(), self.home, streams, self.say, self.vendor.zoned)
@@ -228,6 +247,9 @@ class Cloud:
         with self.writing(), self._client() as client:
             for schema in SCHEMAS:
                 client.execute_sql(f"drop schema if exists {schema} cascade")
+
+    def _variables(self) -> str:
+        return ", ".join(dict.fromkeys((*self.vendor.needed, *self.vendor.either, *self.vendor.files)))
 
     def _where(self) -> str:
         return f"{self.name} {os.environ.get(self.vendor.database)}"

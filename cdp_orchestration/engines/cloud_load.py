@@ -10,7 +10,6 @@ the record) takes the place of what is there, by its batch or file. Builds read 
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -42,19 +41,16 @@ ROWS = 50_000  # in memory at a time
 _TYPES = {pa.string(): "text", pa.int64(): "bigint"}
 
 
-def pipeline(home: Home, destination: Any, name: str) -> Any:
+def pipeline(home: Home, destination: Callable[[], Any], name: str) -> Any:
     """dlt's pipeline into the schema `landing` of a destination; its own files are under the home."""
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     os.environ["RUNTIME__LOG_LEVEL"] = "ERROR"
     os.environ["RESTORE_FROM_DESTINATION"] = "false"  # what is loaded, landing._batches says
     os.environ["DLT_DATA_DIR"] = str(home.root / "loading")
-    import dlt
+    import dlt  # reads those when it is imported
 
     folder = home.root / "loading" / "pipelines"
-    made = dlt.pipeline(f"cdp_{name}", pipelines_dir=str(folder), destination=destination, dataset_name="landing")
-    with suppress(FileNotFoundError):
-        made.drop_pending_packages()  # of a load that died: it is made again, from what is recorded
-    return made
+    return dlt.pipeline(f"cdp_{name}", pipelines_dir=str(folder), destination=destination(), dataset_name="landing")
 
 
 def load(into: Any, home: Home, streams: list[tuple[str, str]], say: Say, zoned: bool = False) -> None:
@@ -62,6 +58,7 @@ def load(into: Any, home: Home, streams: list[tuple[str, str]], say: Say, zoned:
 
     Raises StopAndTell where the database belongs to another home, or the counts are not those of the manifests.
     """
+    into.abort_packages()  # of a load that died: it is made again, from what is recorded
     loader = _Loader(into, zoned)
     batches = Landing(home.landing).batches()
     loaded = dict(loader.rows("_batches", "batch_id, batch_seq"))
