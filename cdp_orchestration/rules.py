@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from cdp_orchestration.home import PROJECT_ROOT
-from cdp_orchestration.warehouse import NothingBuilt, Warehouse
+from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse
 
 LAYERS = ("1_staging", "2_identity")
 
@@ -47,14 +47,9 @@ def fingerprint_of_last_build(warehouse: Warehouse) -> str | None:
     """The fingerprint that the last build recorded; None where nothing was built."""
     try:
         with warehouse.reading() as connection:
-            known = connection.execute(
-                "select 1 from information_schema.tables where table_schema = 'staging' and table_name = 'builds'"
-            ).fetchone()
-            if not known:
-                return None
             row = connection.execute(
                 "select rules_fingerprint from staging.builds order by started_at desc limit 1"
             ).fetchone()
             return row[0] if row else None
-    except NothingBuilt:
+    except (NothingBuilt, RelationMissing):
         return None

@@ -81,6 +81,10 @@ def _engine(home: Home, say: Say) -> Engine:
         from cdp_orchestration.engines.postgres import Postgres
 
         return Postgres(home, say)
+    if kind in ("snowflake", "bigquery", "databricks"):
+        from cdp_orchestration.engines.cloud import Cloud
+
+        return Cloud(home, say, kind)
     raise StopAndTell(
         f"CDP_TARGET={name}: the models are written for {kind}, but `cdp` cannot load and read it yet "
         "(docs/growing.md says what is missing). Use duckdb or postgres."

@@ -27,12 +27,12 @@
 {% macro record_audience_changes() -%}
 {%- if model.name not in ('changes', 'memberships') -%}
 {%- set changes = ref('changes') -%}
-insert into {{ changes }} (audience, profile_id, change, {{ adapter.quote('at') }}, build_id)
+insert into {{ changes }} (audience, profile_id, change, {{ cdp.column_name('at') }}, build_id)
 select
     '{{ model.name }}' as audience,
     coalesce(members.profile_id, stays.profile_id) as profile_id,
     case when stays.profile_id is null then 'entered' else 'exited' end as change,
-    {{ cdp.as_of() }} as {{ adapter.quote('at') }},
+    {{ cdp.as_of() }} as {{ cdp.column_name('at') }},
     (select current_build.build_id from {{ ref('current_build') }} as current_build) as build_id
 from (select distinct profile_id from {{ this }}) as members
 full outer join ({{ cdp.open_stays(changes, model.name) }}) as stays

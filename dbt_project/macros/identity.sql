@@ -82,7 +82,7 @@
 {% macro string_literals(values, lowered=false) -%}
     {%- for value in values -%}
         {%- set text = value | string | lower if lowered else value | string -%}
-        '{{ text | replace("'", "''") }}'{{ ', ' if not loop.last }}
+        {{ cdp.text_literal(text) }}{{ ', ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
 

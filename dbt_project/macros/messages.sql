@@ -39,16 +39,13 @@
 {# message_id of a keyed record with a cursor: the same version of the same row is the same message, however often it lands. #}
 {% macro keyed_message_id(source, stream, key, cursor) -%}
     case when {% for column in key %}{{ column }} is not null{{ ' and ' if not loop.last }}{% endfor %}
-        then md5(
-            '{{ source }}|{{ stream }}|'
-            || {% for column in key %}{{ column }} || '|' || {% endfor %}coalesce({{ cursor }}, '')
-        )
+        then {{ dbt.hash("'" ~ source ~ '|' ~ stream ~ "|' || " ~ key | join(" || '|' || ") ~ " || '|' || coalesce(" ~ cursor ~ ", '')") }}
     end
 {%- endmacro %}
 
 {# message_id of a record without a key: equal records of one file are told apart by their ordinal, so honest repeats stay. #}
 {% macro keyless_message_id(source, stream, record, ordinal) -%}
-    md5('{{ source }}|{{ stream }}|' || {{ record }} || '|' || cast({{ ordinal }} as {{ dbt.type_string() }}))
+    {{ dbt.hash("'" ~ source ~ '|' ~ stream ~ "|' || " ~ record ~ " || '|' || cast(" ~ ordinal ~ ' as ' ~ dbt.type_string() ~ ')') }}
 {%- endmacro %}
 
 {% macro ordinal_in_file(record) -%}

@@ -26,7 +26,7 @@ with records as (
 marked as (
     select
         *,
-        case when position('"batch"' in body) > 0 then {{ cdp.json_text('document', ['batch']) }} end as envelope
+        case when {{ dbt.position("'\"batch\"'", 'body') }} > 0 then {{ cdp.json_text('document', ['batch']) }} end as envelope
     from records
 ),
 
@@ -119,7 +119,7 @@ select
     -- A device's clock may be wrong: what it calls `sent` was really the moment of receipt, less the way.
     case
         when claimed_at is null then coalesce(received_at, landed_at)
-        when received_at is not null and sent_at is not null then claimed_at + (received_at - sent_at)
+        when received_at is not null and sent_at is not null then {{ cdp.moved_by('claimed_at', 'sent_at', 'received_at') }}
         else claimed_at
     end as occurred_at,
     claimed_at is null and occurred_text is not null as occurred_is_impossible,

@@ -46,3 +46,8 @@ from (
     ) as parsed
 ) as exploded
 {%- endmacro %}
+
+{# Bytes of an md5 in hexadecimal, in the given order: DuckDB reads the first eight from the last to the first. #}
+{% macro md5_bytes(digest, places) -%}
+    {% for place in places %}substr({{ digest }}, {{ 2 * place + 1 }}, 2){{ ' || ' if not loop.last }}{% endfor %}
+{%- endmacro %}

@@ -25,3 +25,11 @@
 {% macro default__type_double() -%}
     double precision
 {%- endmacro %}
+
+{# The spellings that DuckDB takes for a boolean. #}
+{% macro boolean_from_text(expression) -%}
+    case
+        when lower({{ expression }}) in ('true', 't', 'yes', 'y', '1') then true
+        when lower({{ expression }}) in ('false', 'f', 'no', 'n', '0') then false
+    end
+{%- endmacro %}

@@ -32,10 +32,23 @@
 
 {# A moment `seconds`, `hours` or `days` (of 24 hours) after another; negative amounts are before it. #}
 {% macro plus(expression, seconds=0, hours=0, days=0) -%}
-    ({{ dbt.dateadd('second', seconds + 3600 * hours + 86400 * days, expression) }})
+    ({{ adapter.dispatch('plus', 'cdp')(expression, seconds + 3600 * hours + 86400 * days) }})
+{%- endmacro %}
+
+{% macro default__plus(expression, seconds) -%}
+    {{ dbt.dateadd('second', seconds, expression) }}
 {%- endmacro %}
 
 {# A text that is an ISO time literal, as a UTC timestamp. #}
 {% macro timestamp_literal(text) -%}
     cast('{{ text }}' as {{ dbt.type_timestamp() }})
+{%- endmacro %}
+
+{# A moment moved by what lies between two others. #}
+{% macro moved_by(expression, from, to) -%}
+    {{ return(adapter.dispatch('moved_by', 'cdp')(expression, from, to)) }}
+{%- endmacro %}
+
+{% macro default__moved_by(expression, from, to) -%}
+    {{ expression }} + ({{ to }} - {{ from }})
 {%- endmacro %}

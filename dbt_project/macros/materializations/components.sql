@@ -52,7 +52,7 @@
     {# What moved in a later round moves on where it had moved to in an earlier one. #}
     {%- set statements = cdp.emptied(['edges_' ~ state.round]) + cdp.filled('roots_0',
         'select cast(null as ' ~ dbt.type_bigint() ~ ') as instance, cast(null as ' ~ dbt.type_bigint() ~ ') as node, '
-        ~ 'cast(null as ' ~ dbt.type_bigint() ~ ') as root where 1 = 0') -%}
+        ~ 'cast(null as ' ~ dbt.type_bigint() ~ ') as root from (select 1 as nothing) as nobody where 1 = 0') -%}
     {%- for round in range(state.round, 0, -1) -%}
         {%- set moves, later, to = 'moves_' ~ round, 'roots_' ~ (loop.index - 1), 'roots_' ~ loop.index -%}
         {%- do statements.extend(cdp.filled(to,

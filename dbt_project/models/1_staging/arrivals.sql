@@ -92,10 +92,9 @@ identified as (
         repeats.record_no is not null as is_repeat,
         coalesce(
             judged.message_id,
-            case when judged.record_key is not null then md5(
-                judged.source || '|' || judged.stream || '|' || judged.record_key || '|' || judged.record_hash
-                || '|' || judged.batch_id
-            ) end
+            case when judged.record_key is not null then {{ dbt.hash(
+                "judged.source || '|' || judged.stream || '|' || judged.record_key || '|' || judged.record_hash || '|' || judged.batch_id"
+            ) }} end
         ) as final_message_id
     from judged
     left join repeats

@@ -10,7 +10,7 @@ with records as (
 select
     {{ record_columns() }},
     customer_id as record_key,
-    md5(body) as record_hash,
+    {{ dbt.hash('body') }} as record_hash,
     'identify' as type,
     nullif(updated_at, '') as occurred_text,
     coalesce({{ to_utc('updated_at') }}, landed_at) as occurred_at,

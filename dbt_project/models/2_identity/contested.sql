@@ -6,7 +6,7 @@ with broken as (
     left join {{ ref('reachable') }} as reachable on reachable.node = holdings.shared_node
     group by coalesce(reachable.root, holdings.shared_node), holdings.rule
     having sum(holdings.held) > min(holdings.allowed)
-    union
+    union distinct
     select coalesce(reachable.root, links.node) as root
     from {{ ref('links') }} as links
     left join {{ ref('reachable') }} as reachable on reachable.node = links.node

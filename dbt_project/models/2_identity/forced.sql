@@ -5,7 +5,7 @@ with members as (
         node as identifier,
         root
     from {{ ref('forced_groups') }}
-    union
+    union distinct
     select
         root as identifier,
         root
@@ -18,7 +18,7 @@ named as (
         a_type as identifier_type,
         a_value as identifier_value
     from {{ ref('overrides') }}
-    union
+    union distinct
     select
         b_identifier as identifier,
         b_type as identifier_type,

@@ -3,7 +3,7 @@
 {{ config(pre_hook='{{ written_for_this_build() }}', post_hook='{{ written_to_stay() }}') }}
 select
     messages.arrival as founded_at,
-    md5(messages.message_id) as profile_id
+    {{ dbt.hash('messages.message_id') }} as profile_id
 from {{ ref('messages') }} as messages
 inner join (
     select distinct placements.node

@@ -15,7 +15,7 @@ forbidden as (
         a_identifier as identifier
     from {{ ref('overrides') }}
     where action = 'forbid'
-    union
+    union distinct
     select
         override_no,
         b_identifier as identifier

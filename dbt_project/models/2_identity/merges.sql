@@ -23,7 +23,7 @@ inner join (
         a_strength as strength,
         a_identifier as identifier
     from {{ ref('unions') }}
-    union
+    union distinct
     select
         b_strength as strength,
         b_identifier as identifier

@@ -13,7 +13,7 @@ known_traits as (
     select
         profile_id
         {%- for trait in var('catalogue')['traits'] %},
-        max(case when trait = '{{ trait }}' then {{ json_scalar('value') }} end) as {{ adapter.quote(trait) }}
+        max(case when trait = '{{ trait }}' then {{ json_scalar('value') }} end) as {{ column_name(trait) }}
         {%- endfor %}
     from {{ ref('traits') }}
     group by profile_id
@@ -25,7 +25,7 @@ select
     seen.last_seen_at,
     seen.is_known
     {%- for trait, type in var('catalogue')['traits'].items() %},
-    {{ catalogue_value('known_traits.' ~ adapter.quote(trait), type) }} as {{ adapter.quote(trait) }}
+    {{ catalogue_value('known_traits.' ~ column_name(trait), type) }} as {{ column_name(trait) }}
     {%- endfor %}
 from seen
 left join known_traits on known_traits.profile_id = seen.profile_id

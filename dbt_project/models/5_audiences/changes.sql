@@ -8,7 +8,7 @@ select
     stays.audience,
     stays.profile_id,
     'exited' as change,
-    {{ as_of() }} as {{ adapter.quote('at') }},
+    {{ as_of() }} as {{ column_name('at') }},
     (select current_build.build_id from {{ ref('current_build') }} as current_build) as build_id
 from ({{ open_stays(this) }}) as stays
 where stays.audience not in ({{ string_literals(audience_names()) }})
@@ -17,7 +17,8 @@ select
     cast(null as {{ dbt.type_string() }}) as audience,
     cast(null as {{ dbt.type_string() }}) as profile_id,
     cast(null as {{ dbt.type_string() }}) as change,
-    {{ as_of() }} as {{ adapter.quote('at') }},
-    (select current_build.build_id from {{ ref('current_build') }} as current_build) as build_id
+    {{ as_of() }} as {{ column_name('at') }},
+    this_build.build_id
+from {{ ref('current_build') }} as this_build
 where 1 = 0
 {% endif %}

@@ -6,10 +6,10 @@ with ordered as (
         audience,
         profile_id,
         change,
-        {{ adapter.quote('at') }} as changed_at,
-        lead({{ adapter.quote('at') }}) over (
+        {{ column_name('at') }} as changed_at,
+        lead({{ column_name('at') }}) over (
             partition by audience, profile_id
-            order by {{ adapter.quote('at') }}, case when change = 'entered' then 1 else 0 end
+            order by {{ column_name('at') }}, case when change = 'entered' then 1 else 0 end
         ) as next_at
     from {{ ref('changes') }}
 )

@@ -2,5 +2,5 @@
 {% test never_null(model, columns) %}
 select *
 from {{ model }}
-where {% for column in columns %}{{ adapter.quote(column) }} is null{{ ' or ' if not loop.last }}{% endfor %}
+where {% for column in columns %}{{ cdp.column_name(column) }} is null{{ ' or ' if not loop.last }}{% endfor %}
 {% endtest %}
