@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,6 +12,18 @@ from pathlib import Path
 
 import psycopg2
 import pytest
+
+from tests import parsed
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # workers inherit it
+        os.environ[parsed.KEPT] = tempfile.mkdtemp(prefix="cdp-parsed-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(parsed.KEPT), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from typing import Any
 
 import duckdb
 
+from tests import parsed
+
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared"
 
@@ -25,6 +27,7 @@ class Platform:
 
     def cdp(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a verb; the result has returncode, stdout and stderr."""
+        parsed.start_from_it(self.root, self.project, self.environment(**environment))
         return subprocess.run(
             [sys.executable, "-m", "cdp_orchestration.cli", *arguments],
             cwd=self.project, env=self.environment(**environment), capture_output=True, text=True, timeout=600, check=False,
@@ -68,6 +71,7 @@ class Platform:
 def dbt(project: Path, home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """dbt itself, for tests of models alone."""
     platform = Platform(home, project)
+    parsed.start_from_it(home, project, platform.environment(**environment))
     return subprocess.run(
         [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments, "--profiles-dir", str(project / "profiles"),
          "--target-path", str(home / "dbt"), "--log-path", str(home / "dbt")],
