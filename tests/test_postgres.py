@@ -83,13 +83,13 @@ def both(database: Any, ours: str, theirs: str, values: list[str]) -> tuple[list
 
 
 def dialect(name: str, *arguments: str) -> str:
-    """A default (DuckDB) macro of macros/dialect, rendered."""
+    """DuckDB's own body of a macro of macros/dialect, rendered."""
     import jinja2
 
     text = "".join((FUNCTIONS.parent / f"{file}.sql").read_text() for file in ("timestamps",))
     template = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(text)
     return str(
-        getattr(template.make_module({"adapter": None, "dbt": None, "cdp": None}), f"default__{name}")(*arguments)
+        getattr(template.make_module({"adapter": None, "dbt": None, "cdp": None}), f"duckdb__{name}")(*arguments)
     )
 
 

@@ -137,10 +137,6 @@ cross join lateral json_array_elements(
     landing.try_utc({{ expression }}, '{{ timezone }}')
 {%- endmacro %}
 
-{% macro postgres__iso_text(expression) -%}
-    to_char({{ expression }}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-{%- endmacro %}
-
 {% macro postgres__scratch(name) -%}
     {{ return(('_' ~ this.identifier ~ '__' ~ name)[:63]) }}
 {%- endmacro %}
