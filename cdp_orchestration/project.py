@@ -13,6 +13,7 @@ from packaging import version
 
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
+from cdp_orchestration.warehouse import Warehouse
 
 DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
 
@@ -35,6 +36,7 @@ def dbt_project(home: Home | None = None) -> DbtProject:
     Raises StopAndTell with dbt's own words when the project does not parse (two models of one name, bad YAML, …).
     """
     home = home or current_home()
+    Warehouse(home).configured()
     home.dbt_target.mkdir(parents=True, exist_ok=True)
     # dagster-dbt seeds each run's own target folder with the parse cache that it finds here.
     os.environ["DBT_TARGET_PATH"] = str(home.dbt_target)

@@ -40,7 +40,6 @@ def receiver_of(home: Home) -> Iterator[Receiver | None]:
 def run_demo(home: Home, people: int, console: Console, one_pass: Callable[..., bool]) -> bool:
     """Returns whether all went well."""
     started = time.monotonic()
-    Warehouse(home).check()
     written = home.root / "company" / ".written"  # what for; the last thing that is written
     wanted = f"{people} people, seed {SEED}"
     first = not written.exists() or written.read_text() != wanted

@@ -55,6 +55,10 @@ class Engine(Protocol):
 
     name: str
 
+    def configured(self) -> None:
+        """Is everything there that names the warehouse? Opens nothing. Raises StopAndTell with the remedy."""
+        ...
+
     def check(self) -> None:
         """Could a build start now? Writes nothing. Raises StopAndTell or TryAgain with the remedy."""
         ...

@@ -45,6 +45,9 @@ class DuckDB:
         self.home = home
         self.say = say
 
+    def configured(self) -> None:
+        """The home is all that it takes."""
+
     def check(self) -> None:
         """The home is a folder of ours: there is nothing that could be out of reach."""
 

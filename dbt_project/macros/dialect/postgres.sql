@@ -156,7 +156,7 @@ cross join lateral json_array_elements(
 
 {# The tables are filled by `cdp load` (a part of every `cdp run`): COPY, each landed file once. #}
 {% macro postgres__open_landing() %}
-    {% do run_query('create schema if not exists landing') %}
+    {% if not adapter.check_schema_exists(target.database, 'landing') %}{% do run_query('create schema landing') %}{% endif %}
     {% do run_query(cdp.postgres_functions()) %}
     {% for node in graph.sources.values() %}
         {% if not adapter.get_relation(target.database, node.schema, node.identifier) %}
