@@ -27,7 +27,8 @@ class Platform:
 
     def cdp(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a verb; the result has returncode, stdout and stderr."""
-        parsed.start_from_it(self.root, self.project, self.environment(**environment))
+        if arguments[0] != "reset":
+            parsed.start_from_it(self.root, self.project, self.environment(**environment))
         return subprocess.run(
             [sys.executable, "-m", "cdp_orchestration.cli", *arguments],
             cwd=self.project, env=self.environment(**environment), capture_output=True, text=True, timeout=600, check=False,
@@ -62,6 +63,13 @@ class Platform:
                 return cursor.fetchall()
         with duckdb.connect(str(self.root / "warehouse.duckdb"), read_only=True) as connection:
             return connection.execute(sql).fetchall()
+
+    def execute(self, sql: str) -> None:
+        """Statements on PostgreSQL, committed."""
+        from tests.conftest import connect
+
+        with closing(connect(self.engine, self.engine["PGDATABASE"])) as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
 
     def log(self) -> str:
         file = self.root / "logs" / "cdp.log"

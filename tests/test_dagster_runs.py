@@ -75,7 +75,7 @@ def _dbt_children(pid: int) -> list[int]:
     for task in Path("/proc").glob("[0-9]*"):
         try:
             fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
-            if int(fields[1]) == pid and b"dbt" in (task / "cmdline").read_bytes():
+            if int(fields[1]) == pid and b"dbt\0build" in (task / "cmdline").read_bytes():
                 found.append(int(task.name))
         except (OSError, IndexError):
             continue

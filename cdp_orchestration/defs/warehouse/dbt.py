@@ -54,5 +54,11 @@ def defs() -> dg.Definitions:
     syncs = [sync_asset(node, _checks_upstream_of(node)) for node in declared(MANIFEST)]
     return dg.Definitions(
         assets=[warehouse, *syncs],
-        resources={"dbt": Dbt(project_dir=PROJECT, dbt_executable=DBT_EXECUTABLE)},
+        resources={
+            "dbt": Dbt(
+                project_dir=str(PROJECT.project_dir),
+                profiles_dir=str(PROJECT.profiles_dir),
+                dbt_executable=DBT_EXECUTABLE,
+            )
+        },
     )
