@@ -30,7 +30,7 @@ demo: setup  ## Run the main job on the demo company and show what happened
 	@$(BIN)/cdp demo
 
 test: setup  ## Run the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 dev: setup  ## Open Dagster's UI on http://127.0.0.1:3000 (the demo's state unless CDP_HOME says otherwise)
 	@CDP_HOME="$${CDP_HOME:-data/demo}" $(BIN)/cdp dev
@@ -44,7 +44,7 @@ lint: setup  ## Check style and types of Python and SQL
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@CDP_HOME=$(CURDIR)/data/lint $(BIN)/cdp check
-	@CDP_HOME=$(CURDIR)/data/lint $(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests/*.sql
+	@CDP_HOME=$(CURDIR)/data/lint $(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests/*.sql
 
 check: setup  ## Check that everything declared is in its place
 	@$(BIN)/cdp check
