@@ -7,6 +7,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3; do \
 	$$python -c 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$python && break; done)
 VENV := .venv
+TARGET ?= $(or $(CDP_TARGET),duckdb)
 BIN := $(VENV)/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := 1
@@ -35,9 +36,9 @@ test: setup  ## Run the whole test suite
 dev: setup  ## Open Dagster's UI on http://127.0.0.1:3000 (the demo's state unless CDP_HOME says otherwise)
 	@CDP_HOME="$${CDP_HOME:-data/demo}" $(BIN)/cdp dev
 
-bench: setup  ## Time every layer of a build against a floor measured in the same run (EVENTS=1000000)
-	@$(BIN)/python -m tests.bench.layers $${EVENTS:-1000000}
-	@$(BIN)/python -m tests.bench.identity $${EVENTS:-1000000}
+bench: setup  ## Time every layer of a build against a floor measured in the same run (EVENTS=1000000 TARGET=duckdb)
+	@CDP_TARGET=$(TARGET) $(BIN)/python -m tests.bench.layers $${EVENTS:-1000000}
+	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.identity $${EVENTS:-1000000}
 
 lint: setup  ## Check style and types of Python and SQL
 	@$(BIN)/ruff check .

@@ -72,6 +72,9 @@ class Postgres:
         self.home = home
         self.say = say
 
+    def where(self) -> str:
+        return _where()
+
     def configured(self) -> None:
         missing = [name for name in NEEDED if not os.environ.get(name)]
         if missing:

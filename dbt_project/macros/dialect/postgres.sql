@@ -141,9 +141,13 @@ cross join lateral json_array_elements(
     {{ return(('_' ~ this.identifier ~ '__' ~ name)[:63]) }}
 {%- endmacro %}
 
-{# Statistics at once: the planner would take a new table for a small one. #}
+{# One table per name, emptied and filled anew: a transaction keeps a lock for every table that it drops and makes, and a
+   long loop would run out of them. Statistics at once: the planner would take a new table for a small one. #}
 {% macro postgres__filled(table, sql) -%}
-    {{ return(['drop table if exists ' ~ table, 'create temp table ' ~ table ~ ' as ' ~ sql, 'analyze ' ~ table]) }}
+    {{ return([
+        'create temp table if not exists ' ~ table ~ ' as ' ~ sql ~ ' with no data', 'truncate ' ~ table,
+        'insert into ' ~ table ~ ' ' ~ sql, 'analyze ' ~ table,
+    ]) }}
 {%- endmacro %}
 
 {% macro postgres__run_all(statements) -%}
