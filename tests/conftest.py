@@ -99,13 +99,16 @@ def _postgres_binaries() -> Path:
 
 @pytest.fixture(scope="module")
 def postgres(postgres_server: dict[str, str]) -> Iterator[dict[str, str]]:
-    """The environment of an empty database of its own. It sorts as English does, so that what relies on byte order shows."""
+    """The environment of an empty database of its own. It sorts as English does, so that what relies on byte order shows, and
+    plans small tables as it would plan large ones, in parallel where it may."""
     name = f"cdp_test_{uuid.uuid4().hex[:12]}"
     main = os.environ.get("PGDATABASE", "postgres")
     with closing(connect(postgres_server, main)) as connection, connection.cursor() as cursor:
         cursor.execute(
             f"create database {name} template template0 encoding 'UTF8' locale_provider icu icu_locale 'en-US'"
         )
+        for setting in ("min_parallel_table_scan_size", "parallel_setup_cost", "parallel_tuple_cost"):
+            cursor.execute(f"alter database {name} set {setting} = 0")
     yield {**postgres_server, "PGDATABASE": name, "CDP_TARGET": "postgres"}
     with closing(connect(postgres_server, main)) as connection, connection.cursor() as cursor:
         cursor.execute(f"drop database {name} with (force)")

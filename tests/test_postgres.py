@@ -178,6 +178,24 @@ def test_json_is_told_and_merged_alike(database: Any) -> None:
         assert database.fetchone() == row, (base, patch)
 
 
+def test_functions_work_in_queries_that_a_large_table_makes_parallel(database: Any) -> None:
+    """One that catches errors cannot run in parallel: it must say so, and the planner then keeps the query to one process."""
+    database.execute(
+        "create table if not exists landing.wide as select '12.5 ' || n as given from generate_series(1, 50000) as n"
+    )
+    database.execute("analyze landing.wide")
+    database.execute("explain select count(*) from landing.wide where given like '%7'")
+    assert "Parallel" in str(database.fetchall())
+    calls = ["json_kind(given)", "hash64(given)", "json_quote(given)", "try_numeric(given)", "try_money(given)",
+             "try_bigint(given)", "try_double(given)", "try_boolean(given)", "try_utc(given, 'UTC')",
+             "json_merge('{}', to_json(given))"]  # fmt: skip
+    for call in calls:
+        database.execute(f"select count(landing.{call}) from landing.wide")
+    assert {call.split("(")[0] for call in calls} | {"json_patch"} == set(
+        re.findall(r"create or replace function landing\.(\w+)", FUNCTIONS.read_text())
+    )
+
+
 def land(home: Home, *payloads: str, error: str | None = None) -> None:
     records = [Record(payload=payload, file="f", error=error) for payload in payloads]
     Landing(home.landing).land("web", "events", [Page(records=records, state={})])
