@@ -7,6 +7,7 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3; do \
 	$$python -c 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$python && break; done)
 VENV := .venv
+TARGET ?= $(or $(CDP_TARGET),duckdb)
 BIN := $(VENV)/bin
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export DAGSTER_DISABLE_TELEMETRY := 1
@@ -37,21 +38,21 @@ $(VENV)/cloud: $(VENV)/ready
 	@touch $@
 
 test: $(VENV)/cloud  ## Run the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 dev: setup  ## Open Dagster's UI on http://127.0.0.1:3000 (the demo's state unless CDP_HOME says otherwise)
 	@CDP_HOME="$${CDP_HOME:-data/demo}" $(BIN)/cdp dev
 
-bench: setup  ## Time every layer of a build against a floor measured in the same run (EVENTS=1000000)
-	@$(BIN)/python -m tests.bench.layers $${EVENTS:-1000000}
-	@$(BIN)/python -m tests.bench.identity $${EVENTS:-1000000}
+bench: setup  ## Time every layer of a build against a floor measured in the same run (EVENTS=1000000 TARGET=duckdb)
+	@CDP_TARGET=$(TARGET) $(BIN)/python -m tests.bench.layers $${EVENTS:-1000000}
+	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.identity $${EVENTS:-1000000}
 
 lint: setup  ## Check style and types of Python and SQL
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@CDP_HOME=$(CURDIR)/data/lint $(BIN)/cdp check
-	@CDP_HOME=$(CURDIR)/data/lint $(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests/*.sql
+	@CDP_HOME=$(CURDIR)/data/lint $(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests/*.sql
 
 check: setup  ## Check that everything declared is in its place
 	@$(BIN)/cdp check

@@ -9,10 +9,11 @@ from cdp_orchestration.home import current_home
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
 from cdp_orchestration.pipeline import load_definitions
 from cdp_orchestration.project import dbt_project
+from cdp_orchestration.warehouse import Warehouse
 
 
 def check_definitions() -> list[str]:
-    """Load all definitions and hold them against each other."""
+    """Load all definitions, hold them against each other, and see whether the warehouse could be built."""
     try:
         check_overrides(identity_rules())
         load_definitions()
@@ -21,6 +22,10 @@ def check_definitions() -> list[str]:
     except CdpError as error:
         return [str(error)]
     problems = []
+    try:
+        Warehouse(current_home()).check()
+    except CdpError as error:
+        problems.append(str(error))
     for node in declared(manifest):
         try:
             parsed(node)

@@ -51,7 +51,7 @@ def run(as_of: str | None, full_refresh: bool, no_deliver: bool) -> None:
 
     if as_of:
         parsed_as_of(as_of)  # a mistyped time is told before anything starts
-    home = ready_home()
+    home = ready_home(to_build=True)
     sys.exit(0 if one_pass(home, as_of, full_refresh, not no_deliver) else 1)
 
 
@@ -85,7 +85,7 @@ def demo(people: int) -> None:
     from cdp_orchestration.demo.run import run_demo
     from cdp_orchestration.pipeline import ready_home
 
-    sys.exit(0 if run_demo(ready_home(), people, OUT, one_pass) else 1)
+    sys.exit(0 if run_demo(ready_home(to_build=True), people, OUT, one_pass) else 1)
 
 
 @main.command()
@@ -196,10 +196,8 @@ def load() -> None:
     from cdp_orchestration.components.build import take_in
     from cdp_orchestration.pipeline import ready_home
     from cdp_orchestration.project import dbt_project
-    from cdp_orchestration.warehouse import Warehouse
 
-    home = ready_home()
-    Warehouse(home).check()
+    home = ready_home(to_build=True)
     progress.listen(_printer())
     take_in(home, json.loads(dbt_project(home).manifest_path.read_text()))
     OUT.print("The warehouse has what landed.")
@@ -229,7 +227,7 @@ def dev(port: int) -> None:
     from cdp_orchestration.pipeline import ready_home
     from cdp_orchestration.server import serve_dagster
 
-    home = ready_home()
+    home = ready_home(to_build=True)
     with receiver_of(home):
         sys.exit(serve_dagster(home, port, _printer()))
 

@@ -31,10 +31,18 @@ class Step:
     problems: list[str] = field(default_factory=list)
 
 
-def ready_home() -> Home:
-    """The home with its folders, Dagster's limits in place, and the environment of every child process set."""
+def ready_home(to_build: bool = False) -> Home:
+    """The home with its folders, Dagster's limits in place, and the environment of every child process set.
+
+    Before anything is written: raises StopAndTell where the warehouse of CDP_TARGET is not told in full, and, for a verb
+    that is going to build, StopAndTell or TryAgain where it cannot be reached or written to.
+    """
     load_dotenv(PROJECT_ROOT / ".env")
     home = current_home()
+    warehouse = Warehouse(home)
+    warehouse.configured()
+    if to_build:
+        warehouse.check()
     for folder in (home.root, home.inbox, home.landing, home.deliveries, home.drop, home.dagster):
         folder.mkdir(parents=True, exist_ok=True)
     # Dagster reads limits from its own home only. A person may have added storage or alerting there: keep their file

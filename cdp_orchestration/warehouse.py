@@ -22,6 +22,14 @@ class Warehouse:
         self.home = home
         self._engine = _engine(home, say)
 
+    def where(self) -> str:
+        """The warehouse in words, for a person who wants to open it with a tool of their own."""
+        return self._engine.where()
+
+    def configured(self) -> None:
+        """Is everything there that names the warehouse? Opens nothing. Raises StopAndTell with the remedy."""
+        self._engine.configured()
+
     def check(self) -> None:
         """Could a build start now? Writes nothing. Raises StopAndTell or TryAgain with the remedy."""
         self._engine.check()

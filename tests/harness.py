@@ -11,6 +11,8 @@ from typing import Any
 
 import duckdb
 
+from tests import parsed
+
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared"
 
@@ -25,6 +27,8 @@ class Platform:
 
     def cdp(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a verb; the result has returncode, stdout and stderr."""
+        if arguments[0] != "reset":
+            parsed.start_from_it(self.root, self.project, self.environment(**environment))
         return subprocess.run(
             [sys.executable, "-m", "cdp_orchestration.cli", *arguments],
             cwd=self.project, env=self.environment(**environment), capture_output=True, text=True, timeout=600, check=False,
@@ -60,6 +64,13 @@ class Platform:
         with duckdb.connect(str(self.root / "warehouse.duckdb"), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
+    def execute(self, sql: str) -> None:
+        """Statements on PostgreSQL, committed."""
+        from tests.conftest import connect
+
+        with closing(connect(self.engine, self.engine["PGDATABASE"])) as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+
     def log(self) -> str:
         file = self.root / "logs" / "cdp.log"
         return file.read_text()[-4000:] if file.exists() else ""
@@ -68,6 +79,7 @@ class Platform:
 def dbt(project: Path, home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """dbt itself, for tests of models alone."""
     platform = Platform(home, project)
+    parsed.start_from_it(home, project, platform.environment(**environment))
     return subprocess.run(
         [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments, "--profiles-dir", str(project / "profiles"),
          "--target-path", str(home / "dbt"), "--log-path", str(home / "dbt")],

@@ -57,6 +57,9 @@ def messy(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     database.execute(
         "insert into orders values ('o2','C1',null,null,null,'Rome',null,'USD','paid','2026-10-01T00:00:00Z','2026-10-01T00:00:00Z')"
     )
+    database.execute(
+        "insert into orders values ('o3','C1',null,null,null,'Rome','ten','USD','paid','2026-10-01T00:00:00Z','2026-10-01T00:00:00Z')"
+    )
     database.commit()
     platform.result = platform.cdp("run", "--as-of", "2026-11-20")  # type: ignore[attr-defined]
     return platform

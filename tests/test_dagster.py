@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -127,42 +126,45 @@ def test_schedules_stand_where_data_enters_and_the_activation_sensor_has_a_name(
     assert sensors["activation"].default_status == dg.DefaultSensorStatus.STOPPED
 
 
-def test_a_failed_check_holds_the_push_in_the_same_run_and_in_a_later_one(tmp_path: Path) -> None:
-    project = copied_project(tmp_path)
-    platform = Platform(tmp_path / "home", project)
-    broken = project / "dbt_project" / "tests" / "nobody_is_a_vip.sql"
-    broken.write_text("select profile_id from {{ ref('vips') }}")
-    platform.drop("a.jsonl", [ME, ORDER])
-    done = platform.cdp("run")
-    assert done.returncode == 1
-    assert "nobody_is_a_vip" in done.stderr
-    assert not list((platform.root / "drop").iterdir())
-
-    same_run = python(platform, IN_ONE_RUN.format(job="__ASSET_JOB"))
-    assert "SUCCESS False" in same_run
-    assert "STARTED warehouse" in same_run
-    assert "STARTED sales_desk__vips_to_file" not in same_run
-    later_run = python(platform, IN_ONE_RUN.format(job="deliver"))
-    assert "is held" in later_run
-    assert "nobody_is_a_vip" in later_run
-    assert not list((platform.root / "drop").iterdir())
-
-    broken.unlink()
-    platform.run()
-    assert len(list((platform.root / "drop").glob("*.jsonl"))) == 1
-
-
-def test_the_activation_condition_asks_for_a_sync_with_new_data_once_its_checks_passed(tmp_path: Path) -> None:
-    project = copied_project(tmp_path)
-    platform = Platform(tmp_path / "home", project)
+@pytest.fixture(scope="module")
+def changeable(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """A platform on a copy of the project, built once: with one person, who is a VIP and wants the newsletter."""
+    folder = tmp_path_factory.mktemp("changeable")
+    platform = Platform(folder / "home", copied_project(folder))
     platform.drop("a.jsonl", [ME, ORDER])
     platform.run("--no-deliver")
-    told = python(platform, CONDITIONS)
+    return platform
+
+
+def test_the_activation_condition_asks_for_a_sync_with_new_data_once_its_checks_passed(changeable: Platform) -> None:
+    told = python(changeable, CONDITIONS)
     assert "AT FIRST 0" in told
     assert "THEN crm/newsletter_to_crm sales_desk/vips_to_file" in told
-    broken = project / "dbt_project" / "tests" / "no_vip_is_sent.sql"
+    broken = changeable.project / "dbt_project" / "tests" / "no_vip_is_sent.sql"
     broken.write_text("select row_key from {{ ref('vips_to_file') }}")
-    assert "THEN crm/newsletter_to_crm\n" in python(platform, CONDITIONS)
+    assert "THEN crm/newsletter_to_crm\n" in python(changeable, CONDITIONS)
+    broken.unlink()
+
+
+def test_a_failed_check_holds_the_push_in_the_same_run_and_in_a_later_one(changeable: Platform) -> None:
+    broken = changeable.project / "dbt_project" / "tests" / "nobody_is_a_vip.sql"
+    broken.write_text("select profile_id from {{ ref('vips') }}")
+    same_run = python(changeable, IN_ONE_RUN.format(job="__ASSET_JOB"))
+    assert "SUCCESS False" in same_run
+    assert "nobody_is_a_vip" in same_run
+    assert "STARTED warehouse" in same_run
+    assert "STARTED sales_desk__vips_to_file" not in same_run
+    later_run = python(changeable, IN_ONE_RUN.format(job="deliver"))
+    assert "is held" in later_run
+    assert "nobody_is_a_vip" in later_run
+    done = changeable.cdp("run")
+    assert done.returncode == 1
+    assert "nobody_is_a_vip" in done.stderr
+    assert not list((changeable.root / "drop").iterdir())
+
+    broken.unlink()
+    changeable.run()
+    assert len(list((changeable.root / "drop").glob("*.jsonl"))) == 1
 
 
 def test_a_failed_run_is_told_to_the_alert_webhook(

@@ -1,4 +1,4 @@
-"""Runs that meet: two at once queue, and a killed one holds nobody up."""
+"""Runs that meet: two at once queue, and a killed one holds nobody up. One home, in the order of the file."""
 
 import os
 import signal
@@ -7,13 +7,21 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.harness import PROJECT, Platform
 from tests.test_dagster import IN_ONE_RUN, ME, ORDER
 
 
-def test_two_passes_at_once_queue(tmp_path: Path) -> None:
-    platform = Platform(tmp_path)
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    platform = Platform(tmp_path_factory.mktemp("runs"))
     platform.drop("a.jsonl", [ME, ORDER])
+    platform.cdp("check")  # one parse for both
+    return platform
+
+
+def test_two_passes_at_once_queue(platform: Platform) -> None:
     command = [sys.executable, "-m", "cdp_orchestration.cli", "run"]
     both = [
         subprocess.Popen(
@@ -33,11 +41,8 @@ def test_two_passes_at_once_queue(tmp_path: Path) -> None:
     assert platform.rows("select count(*) from activation.deliveries") == [(1,)]
 
 
-def test_runs_of_the_same_warehouse_queue_in_dagster_too(tmp_path: Path) -> None:
+def test_runs_of_the_same_warehouse_queue_in_dagster_too(platform: Platform) -> None:
     """Two runs that know nothing of cdp's own lock: a schedule's and a sensor's, say."""
-    platform = Platform(tmp_path)
-    platform.drop("a.jsonl", [ME])
-    platform.run("--no-deliver")
     code = IN_ONE_RUN.format(job="build")
     both = [
         subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, env=platform.environment(), stdout=subprocess.PIPE,
@@ -48,10 +53,7 @@ def test_runs_of_the_same_warehouse_queue_in_dagster_too(tmp_path: Path) -> None
     assert all("SUCCESS True" in out for out, _ in outputs), outputs
 
 
-def test_a_killed_run_does_not_hold_the_next_one_up(tmp_path: Path) -> None:
-    platform = Platform(tmp_path)
-    platform.drop("a.jsonl", [ME, ORDER])
-    platform.run("--no-deliver")
+def test_a_killed_run_does_not_hold_the_next_one_up(platform: Platform) -> None:
     platform.drop("b.jsonl", [{"type": "page", "userId": "u1", "messageId": "later"}])
     victim = subprocess.Popen(
         [sys.executable, "-c", IN_ONE_RUN.format(job="build")], cwd=PROJECT, env=platform.environment(),
@@ -75,7 +77,7 @@ def _dbt_children(pid: int) -> list[int]:
     for task in Path("/proc").glob("[0-9]*"):
         try:
             fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
-            if int(fields[1]) == pid and b"dbt" in (task / "cmdline").read_bytes():
+            if int(fields[1]) == pid and b"dbt\0build" in (task / "cmdline").read_bytes():
                 found.append(int(task.name))
         except (OSError, IndexError):
             continue

@@ -1,5 +1,6 @@
-"""What PostgreSQL's functions and loader do, held against DuckDB's own on odd values; and what is said before a build
-when the server, its variables or its rights are not as they must be. Whole builds are compared in test_days.py."""
+"""What PostgreSQL's functions and loader do, held against DuckDB's own on odd values. Whole builds are compared in
+test_days.py; what is said where the server cannot be used is in test_targets.py, what a kill leaves in
+test_postgres_crash.py."""
 
 import json
 import random
@@ -13,7 +14,7 @@ import duckdb
 import pytest
 
 from cdp_orchestration.engines.postgres import Postgres
-from cdp_orchestration.errors import CdpError, StopAndTell, TryAgain
+from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing, Page, Record
 from cdp_orchestration.warehouse import QueryFailed, RelationMissing, Warehouse
@@ -83,13 +84,13 @@ def both(database: Any, ours: str, theirs: str, values: list[str]) -> tuple[list
 
 
 def dialect(name: str, *arguments: str) -> str:
-    """A default (DuckDB) macro of macros/dialect, rendered."""
+    """DuckDB's own body of a macro of macros/dialect, rendered."""
     import jinja2
 
     text = "".join((FUNCTIONS.parent / f"{file}.sql").read_text() for file in ("timestamps",))
     template = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(text)
     return str(
-        getattr(template.make_module({"adapter": None, "dbt": None, "cdp": None}), f"default__{name}")(*arguments)
+        getattr(template.make_module({"adapter": None, "dbt": None, "cdp": None}), f"duckdb__{name}")(*arguments)
     )
 
 
@@ -177,6 +178,24 @@ def test_json_is_told_and_merged_alike(database: Any) -> None:
         assert database.fetchone() == row, (base, patch)
 
 
+def test_functions_work_in_queries_that_a_large_table_makes_parallel(database: Any) -> None:
+    """One that catches errors cannot run in parallel: it must say so, and the planner then keeps the query to one process."""
+    database.execute(
+        "create table if not exists landing.wide as select '12.5 ' || n as given from generate_series(1, 50000) as n"
+    )
+    database.execute("analyze landing.wide")
+    database.execute("explain select count(*) from landing.wide where given like '%7'")
+    assert "Parallel" in str(database.fetchall())
+    calls = ["json_kind(given)", "hash64(given)", "json_quote(given)", "try_numeric(given)", "try_money(given)",
+             "try_bigint(given)", "try_double(given)", "try_boolean(given)", "try_utc(given, 'UTC')",
+             "json_merge('{}', to_json(given))"]  # fmt: skip
+    for call in calls:
+        database.execute(f"select count(landing.{call}) from landing.wide")
+    assert {call.split("(")[0] for call in calls} | {"json_patch"} == set(
+        re.findall(r"create or replace function landing\.(\w+)", FUNCTIONS.read_text())
+    )
+
+
 def land(home: Home, *payloads: str, error: str | None = None) -> None:
     records = [Record(payload=payload, file="f", error=error) for payload in payloads]
     Landing(home.landing).land("web", "events", [Page(records=records, state={})])
@@ -240,49 +259,6 @@ def test_errors_of_queries_are_ours(database: Any, home: Home) -> None:
                            "left join staging.builds as none on 1 = 0", ["x"])  # fmt: skip
     assert [str(field.type) for field in table.schema] == ["string", "string", "double", "decimal128(38, 9)", "binary"]
     assert table.to_pylist()[0] == {"a": "x", "b": "100%", "c": 1.5, "n": None, "x": None}
-
-
-def told(home: Home) -> str:
-    with pytest.raises(CdpError) as raised:
-        Warehouse(home).check()
-    assert isinstance(raised.value, StopAndTell | TryAgain)
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
-
-
-def test_wrong_targets_are_told_before_anything_is_written(
-    home: Home, database: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as changed:
-        changed.delenv("PGDATABASE")
-        changed.delenv("PGUSER")
-        assert "needs PGUSER, PGDATABASE: set them" in told(home)
-    with monkeypatch.context() as changed:
-        changed.setenv("PGPORT", "9")
-        changed.setenv("PGHOST", "127.0.0.1")
-        assert "127.0.0.1:9 cannot be reached" in told(home)
-    with monkeypatch.context() as changed:
-        changed.setenv("PGDATABASE", "no_such_database")
-        assert "no_such_database" in told(home)
-    with monkeypatch.context() as changed:
-        changed.setenv("CDP_TARGET", "oracle")
-        assert "CDP_TARGET=oracle: no such target" in told(home)
-    with monkeypatch.context() as changed:
-        changed.setattr("importlib.util.find_spec", lambda name: None if name.endswith("postgres") else object())
-        assert "is not installed. Install it with" in told(home)
-    database.execute("select current_database()")
-    [(name,)] = database.fetchall()
-    role = f"{name}_guest"
-    database.execute(f"create role {role} login password 'guest'")
-    try:
-        with monkeypatch.context() as changed:
-            changed.setenv("PGUSER", role)
-            changed.setenv("PGPASSWORD", "guest")
-            assert "may not create the schemas" in told(home) or "has no rights in the schemas" in told(home)
-            assert f'to "{role}"' in told(home)
-    finally:
-        database.execute(f"drop role {role}")
-    assert list(home.root.iterdir()) == []
 
 
 def test_a_reader_waits_for_the_writer(home: Home, database: Any) -> None:

@@ -13,7 +13,7 @@ from cdp_orchestration import reports
 from cdp_orchestration.demo.company import AS_OF, SEED, write_company
 from cdp_orchestration.demo.receiver import Receiver
 from cdp_orchestration.home import PROJECT_ROOT, Home
-from cdp_orchestration.warehouse import Warehouse
+from cdp_orchestration.warehouse import Warehouse, target
 
 TOKEN = "demo-token"  # opens nothing but the receiver that the demo itself starts on loopback
 
@@ -40,7 +40,6 @@ def receiver_of(home: Home) -> Iterator[Receiver | None]:
 def run_demo(home: Home, people: int, console: Console, one_pass: Callable[..., bool]) -> bool:
     """Returns whether all went well."""
     started = time.monotonic()
-    Warehouse(home).check()
     written = home.root / "company" / ".written"  # what for; the last thing that is written
     wanted = f"{people} people, seed {SEED}"
     first = not written.exists() or written.read_text() != wanted
@@ -90,15 +89,18 @@ def _show(home: Home, receiver: Receiver | None, console: Console, before: set[s
     held.append(("files in the sales desk's drop folder", len(list(home.drop.glob("*.*")))))
     console.print(reports.table("What arrived", ["where", "count"], held))
     where = os.path.relpath(home.root, PROJECT_ROOT)
+    removal = f"rm -r {where}"
+    if target() != "duckdb":
+        removal = f"CDP_HOME={where} .venv/bin/cdp reset --everything"
     console.print(f"""
 Where to look next
   make dev                                     the asset graph, runs and checks in Dagster's UI
   CDP_HOME={where} .venv/bin/cdp status        last run per asset, rows, backlog per sync
   CDP_HOME={where} .venv/bin/cdp quarantine    what was refused and why
   CDP_HOME={where} .venv/bin/cdp profile email={_somebody(home)}
-  {where}/warehouse.duckdb                     the warehouse, for any DuckDB client
   {where}/drop                                 what the sales desk was sent
-Remove the demo with: rm -r {where}""", soft_wrap=True)  # fmt: skip
+The warehouse is {Warehouse(home).where()}.
+Remove the demo with: {removal}""", soft_wrap=True)  # fmt: skip
 
 
 def _outcomes(home: Home) -> set[str]:

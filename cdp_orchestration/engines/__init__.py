@@ -55,6 +55,14 @@ class Engine(Protocol):
 
     name: str
 
+    def where(self) -> str:
+        """The warehouse in words, for a person who wants to open it with a tool of their own."""
+        ...
+
+    def configured(self) -> None:
+        """Is everything there that names the warehouse? Opens nothing. Raises StopAndTell with the remedy."""
+        ...
+
     def check(self) -> None:
         """Could a build start now? Writes nothing. Raises StopAndTell or TryAgain with the remedy."""
         ...

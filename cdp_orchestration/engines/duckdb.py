@@ -45,6 +45,12 @@ class DuckDB:
         self.home = home
         self.say = say
 
+    def where(self) -> str:
+        return f"the file {self.home.warehouse}, for any DuckDB client"
+
+    def configured(self) -> None:
+        """The home is all that it takes."""
+
     def check(self) -> None:
         """The home is a folder of ours: there is nothing that could be out of reach."""
 

@@ -72,6 +72,19 @@ class Postgres:
         self.home = home
         self.say = say
 
+    def where(self) -> str:
+        return _where()
+
+    def configured(self) -> None:
+        missing = [name for name in NEEDED if not os.environ.get(name)]
+        if missing:
+            raise StopAndTell(
+                f"CDP_TARGET=postgres needs {', '.join(missing)}: set {'it' if len(missing) == 1 else 'them'} in the "
+                "environment or in a .env file next to pyproject.toml (also PGPORT and PGPASSWORD where they are not usual)."
+            )
+        if not (os.environ.get("PGPORT") or "5432").isdecimal():
+            raise StopAndTell(f"PGPORT={os.environ['PGPORT']} is no port: set it to a number, or leave it out (5432).")
+
     def check(self) -> None:
         with self._connected() as connection, connection.cursor() as cursor:
             if connection.server_version < 150000:
@@ -82,34 +95,11 @@ class Postgres:
             [(encoding,)] = cursor.fetchall()
             if encoding != "UTF8":
                 raise StopAndTell(f"{_where()} has the encoding {encoding}: make one with `createdb --encoding UTF8`.")
-            cursor.execute(
-                "select name, coalesce(has_schema_privilege(oid, 'create, usage'), false), oid is not null from "
-                "unnest(%s) as wanted (name) left join pg_namespace on nspname = name", [list(SCHEMAS)])  # fmt: skip
-            schemas = cursor.fetchall()
-            cursor.execute("select has_database_privilege(current_database(), 'create')")
-            [(may_create,)] = cursor.fetchall()
-            missing = [name for name, _, there in schemas if not there]
-            closed = [name for name, usable, there in schemas if there and not usable]
-            user = os.environ["PGUSER"]
-            if missing and not may_create:
-                raise StopAndTell(
-                    f"{_where()}: the user {user} may not create the schemas {', '.join(missing)}. As its owner: "
-                    f'grant create on database "{os.environ["PGDATABASE"]}" to "{user}".'
-                )
-            if closed:
-                raise StopAndTell(
-                    f"{_where()}: the user {user} has no rights in the schemas {', '.join(closed)}. As their owner: "
-                    f'grant usage, create on schema {", ".join(closed)} to "{user}".'
-                )
+            _check_rights(cursor)
 
     @contextmanager
     def _connected(self) -> Iterator[Any]:
-        missing = [name for name in NEEDED if not os.environ.get(name)]
-        if missing:
-            raise StopAndTell(
-                f"CDP_TARGET=postgres needs {', '.join(missing)}: set {'it' if len(missing) == 1 else 'them'} in the "
-                "environment or in a .env file next to pyproject.toml (also PGPORT and PGPASSWORD where they are not usual)."
-            )
+        self.configured()
         try:
             connection = psycopg2.connect(application_name="cdp", connect_timeout=10)
         except psycopg2.OperationalError as error:
@@ -194,6 +184,38 @@ class Postgres:
         with self.writing(), self._connected() as connection, connection.cursor() as cursor:
             for schema in SCHEMAS:
                 cursor.execute(f"drop schema if exists {schema} cascade")
+
+
+def _check_rights(cursor: Any) -> None:
+    """May this user make, and write in, all of our schemas?"""
+    user, database = os.environ["PGUSER"], os.environ["PGDATABASE"]
+    cursor.execute(
+        "select name, oid is not null, coalesce(has_schema_privilege(oid, 'create'), false) "
+        "and coalesce(has_schema_privilege(oid, 'usage'), false), has_database_privilege(current_database(), 'create') "
+        "from unnest(%s) as wanted (name) left join pg_namespace on nspname = name", [list(SCHEMAS)])  # fmt: skip
+    schemas = cursor.fetchall()
+    missing = [name for name, there, _, may_create in schemas if not there and not may_create]
+    if missing:
+        raise StopAndTell(
+            f"{_where()}: the user {user} may not create the schemas {', '.join(missing)}. As its owner: "
+            f'grant create on database "{database}" to "{user}".'
+        )
+    closed = [name for name, there, usable, _ in schemas if there and not usable]
+    if closed:
+        raise StopAndTell(
+            f"{_where()}: the user {user} has no rights in the schemas {', '.join(closed)}. As their owner: "
+            f'grant usage, create on schema {", ".join(closed)} to "{user}".'
+        )
+    cursor.execute(
+        "select min(relnamespace::regnamespace || '.' || relname), min(pg_get_userbyid(relowner)), count(*) from pg_class "
+        "where relnamespace::regnamespace::text = any(%s) and relkind in ('r', 'v') and not pg_has_role(relowner, 'usage')",
+        [list(SCHEMAS)])  # fmt: skip
+    [(example, owner, count)] = cursor.fetchall()
+    if count:
+        raise StopAndTell(
+            f"{_where()}: {count} relations, {example} for one, belong to another user, and the user {user} cannot replace "
+            f'them. Run as that user, or as an administrator: grant "{owner}" to "{user}".'
+        )
 
 
 def _built(reading: PostgresReading) -> bool:

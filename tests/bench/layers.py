@@ -1,7 +1,12 @@
 """Every layer of a full build and of a 1 % increment: wall, CPU seconds and peak memory, beside a floor of the same run.
 
-The floor is DuckDB reading and de-duplicating the landed Parquet that the step reads. dbt's own start is measured once
-and taken off each layer, so that a layer's figures are its SQL.
+The floor is the same engine reading and de-duplicating the landed records that the step reads. dbt's own start is measured
+once and taken off each layer, so that a layer's figures are its SQL.
+
+On PostgreSQL (`make bench TARGET=postgres`, with PGHOST, PGUSER and so on; the server on this machine, doing nothing else) a
+database is made for the run and dropped after it, and a line is added for loading what landed. CPU there is that of the
+child process and of the whole server: what /proc says of the postmaster, of the children that it has outlived (cutime,
+cstime) and of those alive. Peak memory is the child's alone.
 """
 
 import os
@@ -10,16 +15,26 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.errors import CdpError
+from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
+from cdp_orchestration.warehouse import Warehouse, target
 from tests.bench.events import pages
+from tests.conftest import connect
 from tests.harness import PROJECT, Platform
 
 LAYERS = ["1_staging", "2_identity", "3_profiles", "4_attributes", "5_audiences", "6_activation"]
 STREAMS = [("web", "events"), ("inbox", "messages"), ("shop", "orders"), ("shop", "refunds"), ("crm", "customers"), ("email", "engagement")]  # fmt: skip
+
+
+ENGINE: dict[str, str] = {}  # CDP_TARGET and its variables; nothing: DuckDB
 
 
 @dataclass
@@ -34,15 +49,46 @@ class Cost:
 
 def measured(command: list[str], home: Path) -> Cost:
     """One child process, by the kernel's own accounting."""
-    started = time.monotonic()
-    child = subprocess.Popen(command, cwd=PROJECT, env=Platform(home).environment(CDP_AS_OF="2026-11-01"),
+    started, served = time.monotonic(), server_cpu()
+    environment = Platform(home, engine=ENGINE).environment(CDP_AS_OF="2026-11-01")
+    child = subprocess.Popen(command, cwd=PROJECT, env=environment,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
     output = child.stdout.read() if child.stdout else ""
     _, code, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(code)
     if child.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{output[-4000:]}")
-    return Cost(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    cpu = usage.ru_utime + usage.ru_stime + server_cpu() - served
+    return Cost(time.monotonic() - started, cpu, usage.ru_maxrss / 1024)
+
+
+def server_cpu() -> float:
+    """CPU seconds of the PostgreSQL server since it started; 0 where there is none."""
+    if not ENGINE:
+        return 0.0
+    with closing(connect(ENGINE, ENGINE["PGDATABASE"])) as connection, connection.cursor() as cursor:
+        cursor.execute("select pg_backend_pid()")
+        [(backend,)] = cursor.fetchall()
+        try:
+            postmaster = int(_stat(backend)[1])
+        except OSError:
+            raise SystemExit(
+                "The server's CPU time cannot be read: run the benchmark on the server's machine."
+            ) from None
+        ticks = sum(map(int, _stat(postmaster)[11:15]))
+        for task in Path("/proc").glob("[0-9]*"):
+            try:
+                fields = _stat(int(task.name))
+            except OSError:
+                continue
+            if int(fields[1]) == postmaster:
+                ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    """/proc/<pid>/stat from the state on: [1] parent, [11:15] utime, stime, cutime, cstime."""
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
 
 
 def dbt_run(home: Path, *select: str) -> list[str]:
@@ -50,8 +96,20 @@ def dbt_run(home: Path, *select: str) -> list[str]:
             "--target-path", str(home / "dbt"), "--log-path", str(home / "dbt"), "--select", *select]  # fmt: skip
 
 
+def load(home: Path) -> list[str]:
+    code = "from pathlib import Path; from cdp_orchestration.home import Home; from cdp_orchestration.warehouse import Warehouse; "
+    return [sys.executable, "-c", f"{code}Warehouse(Home(Path({str(home)!r}))).load({STREAMS!r})"]
+
+
 def floor(home: Path, after: int) -> Cost:
-    """Reading and de-duplicating the Parquet of the batches after `after`."""
+    """Reading and de-duplicating the records of the batches after `after`."""
+    if ENGINE:
+        sql = (
+            "select count(*) from (select cast(_payload as json) ->> 'messageId' as id, min(_payload) "
+            f"from landing.web__events where _batch_seq > {after} group by 1) as messages"
+        )
+        code = f"import psycopg2; psycopg2.connect().cursor().execute({sql!r})"
+        return measured([sys.executable, "-c", code], home)
     sql = (
         "select count(*) from (select json_extract_string(_payload, '$.messageId') as id, any_value(_payload) "
         f"from read_parquet('{home}/landing/web/events/*.parquet') where _batch_seq > {after} group by id)"
@@ -60,12 +118,13 @@ def floor(home: Path, after: int) -> Cost:
 
 
 def report(title: str, home: Path, after: int, start: Cost) -> float:
+    loaded = measured(load(home), home) if ENGINE else None
     ground = floor(home, after)
     print(f"\n{title}\n{'layer':<16}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}{'CPU / floor':>13}")
     print(f"{'floor':<16}{ground.wall:>9.2f}{ground.cpu:>9.2f}{ground.megabytes:>9.0f}{1:>13.2f}")
     wall = cpu = 0.0
-    for layer in LAYERS:
-        cost = measured(dbt_run(home, layer), home) - start
+    for layer in ["load", *LAYERS] if loaded else LAYERS:
+        cost = loaded - measured(load(home), home) if layer == "load" else measured(dbt_run(home, layer), home) - start
         wall, cpu = wall + cost.wall, cpu + cost.cpu
         print(
             f"{layer:<16}{cost.wall:>9.2f}{cost.cpu:>9.2f}{cost.megabytes:>9.0f}{cost.cpu / ground.cpu:>13.2f}",
@@ -75,19 +134,46 @@ def report(title: str, home: Path, after: int, start: Cost) -> float:
     return cpu
 
 
+@contextmanager
+def engine(home: Path) -> Iterator[None]:
+    """The engine of CDP_TARGET, with a database of its own where it has databases."""
+    try:
+        Warehouse(Home(home)).configured()
+        if target() == "duckdb":
+            yield
+            return
+        Warehouse(Home(home)).check()
+    except CdpError as error:
+        raise SystemExit(str(error)) from None
+    server = {name: os.environ.get(name, "") for name in ("PGHOST", "PGUSER", "PGPASSWORD")}
+    server |= {"PGPORT": os.environ.get("PGPORT") or "5432"}
+    name = f"cdp_bench_{uuid.uuid4().hex[:8]}"
+    with closing(connect(server, os.environ["PGDATABASE"])) as connection, connection.cursor() as cursor:
+        cursor.execute(f"create database {name} template template0 encoding 'UTF8'")
+        ENGINE.update(server, CDP_TARGET=target(), PGDATABASE=name)
+        try:
+            yield
+        finally:
+            cursor.execute(f"drop database {name} with (force)")
+            ENGINE.clear()
+
+
 def main(total: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="cdp-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="cdp-bench-") as folder, engine(Path(folder)):
         home = Path(folder)
         landing = Landing(home / "landing")
         for source, stream in STREAMS:
             landing.prepare(source, stream)
         Ledger(home / "deliveries").prepare()
+        if ENGINE:
+            measured(load(home), home)  # nothing yet, but the tables that dbt's sources are
         started, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)
         landing.land("web", "events", pages(total, 0, total * 99 // 100, specials=True), max_records=10**9)
         after = resource.getrusage(resource.RUSAGE_SELF)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         print(f"{total:,} events generated and landed in {time.monotonic() - started:.1f} s wall, {cpu:.1f} s CPU")
         measured([*dbt_run(home, "nothing_of_this_name")], home)  # parses; the next one is dbt's bare start
+        measured([word if word != "run" else "seed" for word in dbt_run(home, "identity_overrides")], home)
         start = measured(dbt_run(home, "nothing_of_this_name"), home)
         print(f"dbt's own start: {start.wall:.2f} s wall, {start.cpu:.2f} s CPU (taken off below)")
         full = report(f"Full build of {total * 99 // 100:,} events", home, 0, start)

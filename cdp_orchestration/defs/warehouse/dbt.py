@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
 
 from cdp_orchestration.components.build import BuildConfig, build
 from cdp_orchestration.components.sync import declared, sync_asset
-from cdp_orchestration.project import DBT_EXECUTABLE, dbt_project
+from cdp_orchestration.project import DBT_EXECUTABLE, Dbt, dbt_project
 
 PROJECT = dbt_project()
 MANIFEST: dict[str, Any] = json.loads(PROJECT.manifest_path.read_text())
@@ -32,7 +32,7 @@ class Layers(DagsterDbtTranslator):
     name="warehouse",
     pool="warehouse",
 )
-def warehouse(context: dg.AssetExecutionContext, config: BuildConfig, dbt: DbtCliResource) -> Iterator[Any]:
+def warehouse(context: dg.AssetExecutionContext, config: BuildConfig, dbt: Dbt) -> Iterator[Any]:
     yield from build(context, config, dbt, PROJECT, MANIFEST)
 
 
@@ -54,5 +54,11 @@ def defs() -> dg.Definitions:
     syncs = [sync_asset(node, _checks_upstream_of(node)) for node in declared(MANIFEST)]
     return dg.Definitions(
         assets=[warehouse, *syncs],
-        resources={"dbt": DbtCliResource(project_dir=PROJECT, dbt_executable=DBT_EXECUTABLE)},
+        resources={
+            "dbt": Dbt(
+                project_dir=str(PROJECT.project_dir),
+                profiles_dir=str(PROJECT.profiles_dir),
+                dbt_executable=DBT_EXECUTABLE,
+            )
+        },
     )

@@ -6,7 +6,7 @@
 {%- endmacro %}
 
 {% macro default__hash64(expression) -%}
-    {{ exceptions.raise_compiler_error("No 64-bit hash is known for target type '" ~ target.type ~ "': add " ~ target.type ~ "__hash64.") }}
+    {{ cdp.not_on_this_engine('hash64') }}
 {%- endmacro %}
 
 {% macro duckdb__hash64(expression) -%}
@@ -19,6 +19,10 @@
 {%- endmacro %}
 
 {% macro default__matches_pattern(expression, pattern) -%}
+    {{ cdp.not_on_this_engine('matches_pattern') }}
+{%- endmacro %}
+
+{% macro duckdb__matches_pattern(expression, pattern) -%}
     regexp_matches({{ expression }}, '{{ pattern | replace("'", "''") }}')
 {%- endmacro %}
 
@@ -28,6 +32,10 @@
 {%- endmacro %}
 
 {% macro default__explode_identifiers(relation, keep) -%}
+    {{ cdp.not_on_this_engine('explode_identifiers') }}
+{%- endmacro %}
+
+{% macro duckdb__explode_identifiers(relation, keep) -%}
 select
     {% for name in keep %}{{ name }}, {% endfor %}
     item_count,

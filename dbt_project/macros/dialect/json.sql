@@ -59,6 +59,10 @@ from (
 {%- endmacro %}
 
 {% macro default__json_text(expression, path) -%}
+    {{ cdp.not_on_this_engine('json_text') }}
+{%- endmacro %}
+
+{% macro duckdb__json_text(expression, path) -%}
     json_extract_string({{ expression }}, '{{ cdp.json_path(path) }}')
 {%- endmacro %}
 
@@ -68,6 +72,10 @@ from (
 {%- endmacro %}
 
 {% macro default__json_scalar(expression) -%}
+    {{ cdp.not_on_this_engine('json_scalar') }}
+{%- endmacro %}
+
+{% macro duckdb__json_scalar(expression) -%}
     json_extract_string({{ expression }}, '$')
 {%- endmacro %}
 
@@ -77,6 +85,10 @@ from (
 {%- endmacro %}
 
 {% macro default__json_kind(expression) -%}
+    {{ cdp.not_on_this_engine('json_kind') }}
+{%- endmacro %}
+
+{% macro duckdb__json_kind(expression) -%}
     case
         when not json_valid({{ expression }}) then null
         when json_type({{ expression }}) = 'OBJECT' then 'object'
@@ -91,6 +103,10 @@ from (
 {%- endmacro %}
 
 {% macro default__explode_object(relation, keep, column) -%}
+    {{ cdp.not_on_this_engine('explode_object') }}
+{%- endmacro %}
+
+{% macro duckdb__explode_object(relation, keep, column) -%}
 select
     {% for name in keep %}{{ name }}, {% endfor %}
     entry_key,
@@ -112,6 +128,10 @@ where position('"' in entry_key) = 0
 {%- endmacro %}
 
 {% macro default__explode_array(relation, keep, column) -%}
+    {{ cdp.not_on_this_engine('explode_array') }}
+{%- endmacro %}
+
+{% macro duckdb__explode_array(relation, keep, column) -%}
 select
     {% for name in keep %}{{ name }}, {% endfor %}
     generate_subscripts(items, 1) - 1 as item_no,
@@ -131,6 +151,10 @@ from (
 {%- endmacro %}
 
 {% macro default__json_quote(expression) -%}
+    {{ cdp.not_on_this_engine('json_quote') }}
+{%- endmacro %}
+
+{% macro duckdb__json_quote(expression) -%}
     cast(to_json(cast({{ expression }} as varchar)) as varchar)
 {%- endmacro %}
 
@@ -140,10 +164,14 @@ from (
 {%- endmacro %}
 
 {% macro default__json_merge(base, overriding) -%}
+    {{ cdp.not_on_this_engine('json_merge') }}
+{%- endmacro %}
+
+{% macro duckdb__json_merge(base, overriding) -%}
     coalesce(cast(json_merge_patch({{ base }}, {{ overriding }}) as varchar), {{ overriding }}, {{ base }})
 {%- endmacro %}
 
-{# Parts joined with commas; null parts are left out. #}
+{# Parts joined with commas; null parts are left out. (Where concat_ws is null as soon as one part is, add a body.) #}
 {% macro join_parts(parts) -%}
     {{ return(adapter.dispatch('join_parts', 'cdp')(parts)) }}
 {%- endmacro %}
@@ -161,6 +189,10 @@ from (
 {%- endmacro %}
 
 {% macro default__external_identifiers(expression) -%}
+    {{ cdp.not_on_this_engine('external_identifiers') }}
+{%- endmacro %}
+
+{% macro duckdb__external_identifiers(expression) -%}
     nullif(array_to_string(
         list_transform(
             list_filter(
@@ -182,6 +214,10 @@ from (
 {%- endmacro %}
 
 {% macro default__preferences_as_consents(expression, regulation) -%}
+    {{ cdp.not_on_this_engine('preferences_as_consents') }}
+{%- endmacro %}
+
+{% macro duckdb__preferences_as_consents(expression, regulation) -%}
     case when {{ cdp.json_kind(expression) }} = 'object' then nullif('[' || array_to_string(
         list_transform(
             list_filter(

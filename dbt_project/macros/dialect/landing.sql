@@ -7,7 +7,7 @@
 {%- endmacro %}
 
 {% macro default__open_landing() %}
-    {% do exceptions.raise_compiler_error("Landing cannot be read from target type '" ~ target.type ~ "' yet.") %}
+    {% do cdp.not_on_this_engine('open_landing') %}
 {% endmacro %}
 
 {# DuckDB reads the Parquet in place. Each folder holds an empty _schema.parquet, so the pattern always matches. #}

@@ -1,11 +1,16 @@
-{# Text to numbers: null where the text is none. #}
+{# Text to numbers: null where the text is none. (dbt.safe_cast is a plain cast on DuckDB and PostgreSQL, and fails there.) #}
 
+{# Dollars and cents, rounded half away from zero. #}
 {% macro to_money(expression) -%}
     {{ return(adapter.dispatch('to_money', 'cdp')(expression)) }}
 {%- endmacro %}
 
 {% macro default__to_money(expression) -%}
-    {{ dbt.safe_cast(expression, api.Column.translate_type('decimal(18, 2)')) }}
+    {{ cdp.not_on_this_engine('to_money') }}
+{%- endmacro %}
+
+{% macro duckdb__to_money(expression) -%}
+    try_cast({{ expression }} as decimal(18, 2))
 {%- endmacro %}
 
 {# `type` is bigint, double or boolean. #}
@@ -14,7 +19,11 @@
 {%- endmacro %}
 
 {% macro default__to_type(expression, type) -%}
-    {{ dbt.safe_cast(expression, {'bigint': dbt.type_bigint(), 'double': cdp.type_double(), 'boolean': 'boolean'}[type]) }}
+    {{ cdp.not_on_this_engine('to_type') }}
+{%- endmacro %}
+
+{% macro duckdb__to_type(expression, type) -%}
+    try_cast({{ expression }} as {{ type }})
 {%- endmacro %}
 
 {# A 64-bit floating point number. #}

@@ -137,17 +137,17 @@ cross join lateral json_array_elements(
     landing.try_utc({{ expression }}, '{{ timezone }}')
 {%- endmacro %}
 
-{% macro postgres__iso_text(expression) -%}
-    to_char({{ expression }}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
-{%- endmacro %}
-
 {% macro postgres__scratch(name) -%}
     {{ return(('_' ~ this.identifier ~ '__' ~ name)[:63]) }}
 {%- endmacro %}
 
-{# Statistics at once: the planner would take a new table for a small one. #}
+{# One table per name, emptied and filled anew: a transaction keeps a lock for every table that it drops and makes, and a
+   long loop would run out of them. Statistics at once: the planner would take a new table for a small one. #}
 {% macro postgres__filled(table, sql) -%}
-    {{ return(['drop table if exists ' ~ table, 'create temp table ' ~ table ~ ' as ' ~ sql, 'analyze ' ~ table]) }}
+    {{ return([
+        'create temp table if not exists ' ~ table ~ ' as ' ~ sql ~ ' with no data', 'truncate ' ~ table,
+        'insert into ' ~ table ~ ' ' ~ sql, 'analyze ' ~ table,
+    ]) }}
 {%- endmacro %}
 
 {% macro postgres__run_all(statements) -%}
@@ -160,7 +160,7 @@ cross join lateral json_array_elements(
 
 {# The tables are filled by `cdp load` (a part of every `cdp run`): COPY, each landed file once. #}
 {% macro postgres__open_landing() %}
-    {% do run_query('create schema if not exists landing') %}
+    {% if not adapter.check_schema_exists(target.database, 'landing') %}{% do run_query('create schema landing') %}{% endif %}
     {% do run_query(cdp.postgres_functions()) %}
     {% for node in graph.sources.values() %}
         {% if not adapter.get_relation(target.database, node.schema, node.identifier) %}

@@ -1,4 +1,5 @@
-{# Functions that plain SQL on PostgreSQL lacks. Each gives what DuckDB's own gives; tests/test_engines.py compares them. #}
+{# Functions that plain SQL on PostgreSQL lacks. Each gives what DuckDB's own gives; tests/test_postgres.py compares them.
+   One that catches an error is `parallel unsafe`: PostgreSQL starts no subtransaction while it works in parallel. #}
 
 {% macro postgres_functions() -%}
 -- A text's first 64 bits of md5, in the byte order in which DuckDB reads them, less the last bit.
@@ -14,7 +15,7 @@ end $$;
 
 -- 'object', 'array', 'scalar'; null where the text is not JSON. Text that cannot be JSON is told without an exception.
 create or replace function landing.json_kind(given text) returns text
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel unsafe as $$
 begin
     if given !~ '^\s*[{\["0-9tfn-]' then
         return null;
@@ -72,7 +73,7 @@ language sql immutable strict parallel safe as $$
 $$;
 
 create or replace function landing.try_numeric(given text) returns numeric
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel unsafe as $$
 begin
     if given !~ '^\s*[+-]?([0-9]+(_[0-9]+)*\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$' then
         return null;
@@ -83,7 +84,7 @@ exception when others then
 end $$;
 
 create or replace function landing.try_money(given text) returns numeric(18, 2)
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel unsafe as $$
 begin
     return landing.try_numeric(given)::numeric(18, 2);
 exception when others then
@@ -91,7 +92,7 @@ exception when others then
 end $$;
 
 create or replace function landing.try_bigint(given text) returns bigint
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel unsafe as $$
 begin
     return round(landing.try_numeric(given))::bigint;
 exception when others then
@@ -99,7 +100,7 @@ exception when others then
 end $$;
 
 create or replace function landing.try_double(given text) returns double precision
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel unsafe as $$
 begin
     if lower(trim(given)) in ('nan', 'inf', '-inf', '+inf', 'infinity', '-infinity', '+infinity') then
         return trim(given)::double precision;
@@ -119,7 +120,7 @@ $$;
 
 -- A text with an offset, Z or UTC is converted; a naive one is read in the zone. Null where it is no possible time.
 create or replace function landing.try_utc(given text, zone text) returns timestamp
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel unsafe as $$
 declare
     parts text[];
     moment timestamp;

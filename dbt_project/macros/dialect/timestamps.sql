@@ -7,6 +7,10 @@
 {%- endmacro %}
 
 {% macro default__to_utc(expression, timezone) -%}
+    {{ cdp.not_on_this_engine('to_utc') }}
+{%- endmacro %}
+
+{% macro duckdb__to_utc(expression, timezone) -%}
     {%- set zoned -%}
         regexp_matches({{ expression }}, '[T ][0-9]{2}:[0-9]{2}[0-9:.,]*\s*(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)$')
     {%- endset -%}
@@ -19,15 +23,6 @@
         else timezone('{{ timezone }}', try_cast({{ expression }} as timestamp)) at time zone 'UTC'
         {%- endif %}
     end
-{%- endmacro %}
-
-{# ISO 8601 text of a UTC timestamp: 2026-01-31T23:59:59.000000Z. #}
-{% macro iso_text(expression) -%}
-    {{ return(adapter.dispatch('iso_text', 'cdp')(expression)) }}
-{%- endmacro %}
-
-{% macro default__iso_text(expression) -%}
-    strftime({{ expression }}, '%Y-%m-%dT%H:%M:%S.%fZ')
 {%- endmacro %}
 
 {# A moment `seconds`, `hours` or `days` (of 24 hours) after another; negative amounts are before it. #}
