@@ -78,7 +78,9 @@ def one_pass(home: Any, as_of: str | None, full_refresh: bool, deliver: bool, co
 
 
 @main.command()
-@click.option("--people", default=5000, show_default=True, help="Size of the demo company.")
+@click.option(
+    "--people", default=5000, show_default=True, type=click.IntRange(min=100), help="Size of the demo company."
+)
 def demo(people: int) -> None:
     """Run the main job on the demo company, in a CDP_HOME of its own (./data/demo), and show what happened."""
     os.environ["CDP_HOME"] = os.environ.get("CDP_DEMO_HOME") or str(PROJECT_ROOT / "data" / "demo")

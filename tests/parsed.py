@@ -32,12 +32,17 @@ def start_from_it(home: Path, project: Path, environment: dict[str, str]) -> Non
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (kept / "manifest.json").exists():
             dbt_parse(kept, environment)
+            (kept / "database").write_text(environment.get("PGDATABASE", ""))
+    # A database's name is in every relation's; tests' databases have names that nothing else has.
+    renamed = (
+        ((kept / "database").read_text(), environment.get("PGDATABASE", "")) if kept.name == "postgres" else ("", "")
+    )
     parse = msgpack.unpackb((kept / "partial_parse.msgpack").read_bytes(), strict_map_key=False)
     parse["state_check"]["profile_hash"]["checksum"] = connection_of(environment)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "partial_parse.msgpack").write_bytes(msgpack.packb(_moved(parse, project)))
-    manifest = (kept / "manifest.json").read_text()
-    (folder / "manifest.json").write_text(manifest.replace(f'"{PROJECT}"', f'"{project}"'))
+    (folder / "partial_parse.msgpack").write_bytes(msgpack.packb(_moved(parse, project, renamed)))
+    manifest = (kept / "manifest.json").read_text().replace(f'"{PROJECT}"', f'"{project}"')
+    (folder / "manifest.json").write_text(manifest.replace(*renamed) if renamed[0] else manifest)
     parsed_at = os.stat(kept / "manifest.json").st_mtime
     os.utime(folder / "manifest.json", (parsed_at, parsed_at))
 
@@ -66,9 +71,11 @@ def connection_of(environment: dict[str, str]) -> str:
     return sha256(pprint.pformat(sorted(profile.credentials.connection_info())).encode()).hexdigest()
 
 
-def _moved(value: Any, project: Path) -> Any:
+def _moved(value: Any, project: Path, renamed: tuple[str, str]) -> Any:
     if isinstance(value, dict):
-        return {key: _moved(item, project) for key, item in value.items()}
+        return {key: _moved(item, project, renamed) for key, item in value.items()}
     if isinstance(value, list):
-        return [_moved(item, project) for item in value]
-    return str(project) if value == str(PROJECT) else value
+        return [_moved(item, project, renamed) for item in value]
+    if isinstance(value, str):
+        return str(project) if value == str(PROJECT) else value.replace(*renamed) if renamed[0] else value
+    return value
