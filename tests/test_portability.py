@@ -146,7 +146,7 @@ def rendered(file: str, macro: str, *arguments: Any) -> str:
 
     class Namespace:
         def __getattr__(self, name: str) -> Any:
-            engine = "default" if file == "json" else file
+            engine = "duckdb" if file == "json" else file
             return getattr(module, f"{engine}__{name}", None) or getattr(module, name)
 
     text = "".join((MACROS / f"{name}.sql").read_text() for name in ("hashing", "json_functions", file))
@@ -234,7 +234,7 @@ def test_external_ids_and_consents_are_read_as_duckdb_reads_them() -> None:
         ("preferences_as_consents", "consents(given, 'gdpr')"),
     ):
         given = ("$a::varchar",) if macro == "external_identifiers" else ("$a::varchar", "gdpr")
-        assert by_javascript(result, texts, "given") == by_duckdb(rendered("json", f"default__{macro}", *given), texts)
+        assert by_javascript(result, texts, "given") == by_duckdb(rendered("json", f"duckdb__{macro}", *given), texts)
     entries = by_javascript(
         "entries(given)", [('{"a": 1, "b": {"c": [1, 2]}, "d": "x", "e": null}',), (None,), ("[1]",)], "given"
     )
