@@ -32,7 +32,11 @@
 
 {# A moment `seconds`, `hours` or `days` (of 24 hours) after another; negative amounts are before it. #}
 {% macro plus(expression, seconds=0, hours=0, days=0) -%}
-    ({{ dbt.dateadd('second', seconds + 3600 * hours + 86400 * days, expression) }})
+    ({{ adapter.dispatch('plus', 'cdp')(expression, seconds + 3600 * hours + 86400 * days) }})
+{%- endmacro %}
+
+{% macro default__plus(expression, seconds) -%}
+    {{ dbt.dateadd('second', seconds, expression) }}
 {%- endmacro %}
 
 {# A text that is an ISO time literal, as a UTC timestamp. #}
