@@ -54,6 +54,7 @@ class Engine(Protocol):
     """The warehouse of one home on one engine."""
 
     name: str
+    always_full: bool  # its tables cannot be changed in place, so each build makes them anew
 
     def check(self) -> None:
         """Could a build start now? Writes nothing. Raises StopAndTell or TryAgain with the remedy."""

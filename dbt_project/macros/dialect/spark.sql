@@ -121,7 +121,7 @@ lateral view posexplode({{ cdp.spark_elements('given.' ~ column) }}) listed as i
 {%- endmacro %}
 
 {% macro spark__json_quote(expression) -%}
-    regexp_replace(to_json(array({{ expression }})), '^.|.$', '')
+    case when {{ expression }} is not null then regexp_replace(to_json(array({{ expression }})), '^\\[|\\]$', '') end
 {%- endmacro %}
 
 {# RFC 7396, in the order of DuckDB's json_merge_patch: what the base alone has, then what the patch sets. #}
@@ -318,8 +318,28 @@ lateral view posexplode({{ cdp.spark_elements('given.' ~ column) }}) listed as i
         {% do run_query('drop table if exists ' ~ table) %}
         {% do run_query(
             'create table ' ~ table ~ ' (' ~ columns ~ ') using ' ~ reader ~ " options (path '"
-            ~ (env_var('CDP_HOME', 'data') ~ '/' ~ folder) | replace("\\", "\\\\") | replace("'", "\\'")
+            ~ cdp.spark_path(folder)
             ~ "', pathGlobFilter '" ~ files ~ "', recursiveFileLookup 'true')"
         ) %}
     {% endfor %}
 {% endmacro %}
+
+{# Views and seeds as Parquet, next to the tables, which are Parquet anyway: readers need no Spark (engines/spark.py). The ledger
+   is Parquet already. #}
+{% macro spark__publish() %}
+    {% for node in graph.nodes.values() %}
+        {% if (node.resource_type == 'seed' or node.config.materialized == 'view') and node.name != 'deliveries' %}
+            {% set relation = adapter.get_relation(none, node.schema, node.alias) %}
+            {% if relation and not node.name.startswith('stg_') %}
+                {% do run_query(
+                    "insert overwrite directory '" ~ cdp.spark_path('spark/published/' ~ node.schema ~ '/' ~ node.alias)
+                    ~ "' using parquet select * from " ~ relation
+                ) %}
+            {% endif %}
+        {% endif %}
+    {% endfor %}
+{% endmacro %}
+
+{% macro spark_path(path) -%}
+    {{ (env_var('CDP_HOME', 'data') ~ '/' ~ path) | replace("\\", "\\\\") | replace("'", "\\'") }}
+{%- endmacro %}
