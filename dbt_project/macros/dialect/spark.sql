@@ -13,7 +13,9 @@
     ), 16, -10) as bigint), 1)
 {%- endmacro %}
 
+{# Java's $ also stands before a line break at the end; elsewhere it is the very end. #}
 {% macro spark__matches_pattern(expression, pattern) -%}
+    {%- set pattern = pattern[:-1] ~ "\\z" if pattern.endswith('$') and not pattern.endswith("\\$") else pattern -%}
     {{ expression }} rlike '{{ pattern | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro %}
 
@@ -65,13 +67,16 @@ lateral view explode(array(from_json(
     get_json_object({{ expression }}, '$')
 {%- endmacro %}
 
-{# Spark's functions read the first value of a text and take no notice of what follows it. #}
+{# Spark reads the first value of a text and takes no notice of what follows it, so the text must be the whole of a list. #}
 {% macro spark__json_kind(expression) -%}
     case
-        when json_array_length('[' || {{ expression }} || ']') <> 1 then null
-        when {{ expression }} rlike '^\\s*[{].*[}]\\s*$' or {{ expression }} rlike '(?s)^\\s*[{].*[}]\\s*$' then 'object'
+        when
+            {{ expression }} is null or trim({{ expression }}) = ''
+            or size(from_json('[' || {{ expression }} || ']', 'array<string>', map('allowSingleQuotes', 'false'))) <> 1
+            then null
+        when {{ expression }} rlike '(?s)^\\s*[{].*[}]\\s*$' then 'object'
         when {{ expression }} rlike '(?s)^\\s*\\[.*\\]\\s*$' then 'array'
-        when get_json_object({{ expression }}, '$') is not null then 'scalar'
+        else 'scalar'
     end
 {%- endmacro %}
 
