@@ -19,7 +19,7 @@ from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Warehouse
 from tests.harness import PROJECT, Platform
-from tests.test_days import AS_OF, DAY_1, Way, day
+from tests.test_days import DAY_1, Way, day
 from tests.test_postgres import NUMBERS, TEXTS, TIMES, random_texts
 
 pytestmark = pytest.mark.skipif(
