@@ -18,8 +18,8 @@ from cdp_orchestration.engines.spark import Spark
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Warehouse
-from tests.harness import PROJECT, Platform
-from tests.test_days import DAY_1, Way, day
+from tests.harness import PROJECT, Platform, dbt
+from tests.test_days import AS_OF, DAY_1, Way, day
 from tests.test_postgres import NUMBERS, TEXTS, TIMES, random_texts
 
 pytestmark = pytest.mark.skipif(
@@ -275,10 +275,31 @@ def test_everything_spark_writes_is_under_the_home(ways: tuple[Way, Way]) -> Non
     assert left == [], "scratch tables that nobody dropped"
 
 
-def test_a_build_that_would_be_incremental_is_refused_by_plain_dbt(ways: tuple[Way, Way]) -> None:
-    from tests.harness import dbt
-
+def test_the_verbs_read_from_spark(ways: tuple[Way, Way], monkeypatch: pytest.MonkeyPatch) -> None:
     sparks = ways[1].platform
-    done = dbt(PROJECT, sparks.root, "run", "--select", "builds", CDP_TARGET="spark")
-    assert done.returncode != 0
-    assert "On Spark over Parquet every build is a full one" in done.stdout
+    monkeypatch.setenv("CDP_TARGET", "spark")
+    query = "select cast(sum(records) as bigint), (select count(*) from landing.web__events) from landing._batches where stream = 'events'"
+    with Warehouse(Home(sparks.root)).reading() as reading:
+        [(told, landed)] = reading.execute(query).fetchall()
+    assert told == landed > 1000
+    status = sparks.cdp("status")
+    assert "newsletter_to_crm" in status.stdout, status.stderr
+
+
+def test_plain_dbt_must_rebuild_and_what_is_appended_stays(
+    ways: tuple[Way, Way], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last test, as it builds a part anew."""
+    sparks = ways[1].platform
+    refused = dbt(PROJECT, sparks.root, "run", "--select", "builds", CDP_TARGET="spark")
+    assert refused.returncode != 0
+    assert "On Spark over Parquet every build is a full one" in refused.stdout
+    monkeypatch.setenv("CDP_TARGET", "spark")
+    counted = "select (select count(*) from staging.builds), (select count(*) from audiences.changes)"
+    with Warehouse(Home(sparks.root)).reading() as reading:
+        [(builds, changes)] = reading.execute(counted).fetchall()
+    some = ("--full-refresh", "--select", "builds", "current_build", "changes", "vips", "memberships")
+    done = dbt(PROJECT, sparks.root, "run", *some, CDP_TARGET="spark", CDP_AS_OF=AS_OF[DAY_1])
+    assert done.returncode == 0, done.stdout
+    with Warehouse(Home(sparks.root)).reading() as reading:
+        assert reading.execute(counted).fetchall() == [(builds + 1, changes)]

@@ -24,6 +24,10 @@ from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 
 JAVA = 17
+BATCHES = (
+    "{batch_id: 'varchar', batch_seq: 'bigint', source: 'varchar', stream: 'varchar', records: 'bigint', errors: 'bigint', "
+    "landed_at: 'timestamp'}"
+)
 
 
 class Spark:
@@ -62,7 +66,7 @@ class Spark:
                 raise NothingBuilt(f"There is no warehouse at {self.folder} yet: run `cdp run` (or `cdp demo`) first.")
             with duckdb.connect(":memory:") as connection:
                 connection.execute("set TimeZone = 'UTC'")
-                for schema, name, sql in self._relations():
+                for schema, name, sql in (*self._landed(), *self._relations()):
                     connection.execute(f'create schema if not exists "{schema}"')
                     connection.execute(f'create or replace view "{schema}"."{name}" as {sql}')
                 yield DuckDBReading(connection)
@@ -74,14 +78,23 @@ class Spark:
         ledger = self.home.deliveries / "ledger" / "*" / "*.parquet"
         yield "activation", "deliveries", f"select * exclude (ledger_no, batch_no) from {_files(ledger)}"
 
+    def _landed(self) -> Iterator[tuple[str, str, str]]:
+        manifests = _quoted(self.home.landing / "*" / "*" / "*.json")
+        yield (
+            "landing",
+            "_batches",
+            f"select * from read_json({manifests}, format = 'newline_delimited', columns = {BATCHES})",
+        )
+        for folder in sorted({file.parent for file in self.home.landing.glob("*/*/*.parquet")}):
+            yield "landing", f"{folder.parent.name}__{folder.name}", f"select * from {_files(folder / '*.parquet')}"
+
     def load(self, streams: list[tuple[str, str]]) -> None:
         """Spark reads landing and ledger in place; only its own folder must be there."""
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def copy_to(self, file: Path) -> None:
         with self.reading() as reading:
-            name = str(file).replace("'", "''")
-            reading.execute(f"attach '{name}' as copy")
+            reading.execute(f"attach {_quoted(file)} as copy")
             for schema, relation, sql in self._relations():
                 reading.execute(f'create schema if not exists copy."{schema}"')
                 reading.execute(f'create or replace table copy."{schema}"."{relation}" as {sql}')
@@ -92,4 +105,8 @@ class Spark:
 
 
 def _files(pattern: Path) -> str:
-    return f"read_parquet('{str(pattern).replace(chr(39), chr(39) * 2)}', union_by_name = true)"
+    return f"read_parquet({_quoted(pattern)}, union_by_name = true)"
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
