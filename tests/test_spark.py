@@ -286,6 +286,12 @@ def test_the_verbs_read_from_spark(ways: tuple[Way, Way], monkeypatch: pytest.Mo
     assert "newsletter_to_crm" in status.stdout, status.stderr
 
 
+def test_the_models_unit_tests_hold_on_spark(ways: tuple[Way, Way]) -> None:
+    done = dbt(PROJECT, ways[1].platform.root, "test", "--resource-type", "unit_test", CDP_TARGET="spark")
+    assert done.returncode == 0, done.stdout
+    assert "PASS=0" not in done.stdout
+
+
 def test_plain_dbt_must_rebuild_and_what_is_appended_stays(
     ways: tuple[Way, Way], monkeypatch: pytest.MonkeyPatch
 ) -> None:
