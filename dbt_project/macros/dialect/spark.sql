@@ -80,8 +80,8 @@ lateral view explode(array(from_json(
     end
 {%- endmacro %}
 
-{# The entries of a JSON object, or the elements of an array, as a list of (name, value): value is JSON text. `kind` is map or
-   array. A string loses its quotes on the way into a list of texts; the second reading tells which were strings. #}
+{# The entries of a JSON object as a list of (name, value), and the elements of an array; a value is JSON text. A string loses its
+   quotes on the way into a list of texts; the second reading tells which were strings. #}
 {% macro spark_entries(expression) -%}
     zip_with(
         map_entries(from_json({{ expression }}, 'map<string, string>')),
