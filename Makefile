@@ -1,6 +1,6 @@
 # What a person needs, in one word each. Every target sets up .venv by itself, and says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test dev bench lint check clean
+.PHONY: help setup demo test test-spark dev bench lint check clean
 
 # The first interpreter that really runs and is of a version that the pins fit.
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3; do \
@@ -14,7 +14,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export DO_NOT_TRACK := 1
 
 help:  ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
 
 # Runs again only when a pin changes.
 $(VENV)/ready: pyproject.toml .ci/constraints.txt
@@ -40,6 +40,19 @@ $(VENV)/cloud: $(VENV)/ready
 test: $(VENV)/cloud  ## Run the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+# Spark is large and needs Java, so it has an environment of its own; the other tests skip it.
+.venv-spark/ready: pyproject.toml .ci/constraints.txt
+	@echo "Setting up .venv-spark from pinned dependencies (two minutes or so)…"
+	@$(PYTHON) -m venv .venv-spark
+	@.venv-spark/bin/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[spark]' pytest
+	@touch $@
+
+test-spark:  ## Build the demo company on Spark and hold every relation against DuckDB's (needs Java 17)
+	@"$${JAVA_HOME:+$$JAVA_HOME/bin/}java" -version >/dev/null 2>&1 || { echo "make test-spark needs Java 17 or later:" \
+		"install it (apt install openjdk-17-jre-headless), or set JAVA_HOME."; exit 1; }
+	@$(MAKE) --no-print-directory .venv-spark/ready
+	@.venv-spark/bin/python -m pytest tests/test_spark.py $(ARGS)
+
 dev: setup  ## Open Dagster's UI on http://127.0.0.1:3000 (the demo's state unless CDP_HOME says otherwise)
 	@CDP_HOME="$${CDP_HOME:-data/demo}" $(BIN)/cdp dev
 
@@ -58,4 +71,4 @@ check: setup  ## Check that everything declared is in its place
 	@$(BIN)/cdp check
 
 clean:  ## Remove .venv and caches; data/ stays
-	rm -rf $(VENV) target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-spark target logs .pytest_cache .mypy_cache .ruff_cache .hypothesis

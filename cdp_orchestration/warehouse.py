@@ -30,6 +30,11 @@ class Warehouse:
         """Is everything there that names the warehouse? Opens nothing. Raises StopAndTell with the remedy."""
         self._engine.configured()
 
+    @property
+    def always_full(self) -> bool:
+        """Whether each build makes everything anew, because the engine's tables cannot be changed in place."""
+        return self._engine.always_full
+
     def check(self) -> None:
         """Could a build start now? Writes nothing. Raises StopAndTell or TryAgain with the remedy."""
         self._engine.check()
@@ -93,7 +98,11 @@ def _engine(home: Home, say: Say) -> Engine:
         from cdp_orchestration.engines.cloud import Cloud
 
         return Cloud(home, say, kind)
+    if kind == "spark":
+        from cdp_orchestration.engines.spark import Spark
+
+        return Spark(home, say)
     raise StopAndTell(
         f"CDP_TARGET={name}: the models are written for {kind}, but `cdp` cannot load and read it yet "
-        "(docs/growing.md says what is missing). Use duckdb or postgres."
+        "(docs/growing.md says what is missing). Use duckdb, postgres or spark."
     )

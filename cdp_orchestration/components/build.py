@@ -56,6 +56,7 @@ def build(
         if before is not None and before != fingerprint and not full:
             say("Identity rules, catalogue or staging mappings changed since the last build: rebuilding everything.")
             full = True
+        full = full or Warehouse(home).always_full
         if full and context.is_subset and set(context.selected_asset_keys) != _all_keys(context):
             raise StopAndTell(
                 "A full refresh rebuilds every model, but only some are selected: select all models of the warehouse "

@@ -54,6 +54,7 @@ class Engine(Protocol):
     """The warehouse of one home on one engine."""
 
     name: str
+    always_full: bool  # its tables cannot be changed in place, so each build makes them anew
 
     def where(self) -> str:
         """The warehouse in words, for a person who wants to open it with a tool of their own."""

@@ -4,11 +4,10 @@ One database (project, catalog) belongs to one CDP_HOME, whose lock file keeps w
 (cloud_load.py).
 """
 
-import fcntl
 import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -16,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from cdp_orchestration.engines import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say, cloud_load
+from cdp_orchestration.engines import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say, cloud_load, file_lock
 from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.home import Home
 
@@ -142,18 +141,23 @@ class _Rows:
 
 
 class Cloud:
+    always_full = False
+
     def __init__(self, home: Home, say: Say, name: str) -> None:
         self.home = home
         self.say = say
         self.name = name
         self.vendor = VENDORS[name]
 
+    def where(self) -> str:
+        return self._where()
+
     def check(self) -> None:
-        self.variables()
+        self.configured()
         with self._client() as client:
             client.execute_sql("select 1")
 
-    def variables(self) -> None:
+    def configured(self) -> None:
         """The variables are there, and so are the files that they name. Raises StopAndTell."""
         vendor = self.vendor
         missing = [name for name in vendor.needed if not os.environ.get(name)]
@@ -177,24 +181,11 @@ class Cloud:
 
     def pipeline(self) -> Any:
         """dlt's way into the warehouse. Raises StopAndTell."""
-        self.variables()
+        self.configured()
         return cloud_load.pipeline(self.home, self.vendor.destination, self.name)
 
-    @contextmanager
-    def _locked(self, kind: int, what: str) -> Iterator[None]:
-        self.home.root.mkdir(parents=True, exist_ok=True)
-        with open(self.home.root / "warehouse.lock", "a") as lock:
-            try:
-                fcntl.flock(lock, kind | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self.say(f"Another process is using the warehouse; waiting to {what}.")
-                fcntl.flock(lock, kind)
-            yield
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        with self._locked(fcntl.LOCK_EX, "write"):
-            yield
+    def writing(self) -> AbstractContextManager[None]:
+        return file_lock.writing(self.home, self.say)
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
@@ -217,7 +208,7 @@ class Cloud:
 
     @contextmanager
     def reading(self) -> Iterator[CloudReading]:
-        with self._locked(fcntl.LOCK_SH, "read"), self._client() as client:
+        with file_lock.reading(self.home, self.say), self._client() as client:
             reading = CloudReading(client)
             if not _built(reading):
                 raise NothingBuilt(f"There is no warehouse in {self._where()} yet: run `cdp run` first.")
@@ -231,7 +222,7 @@ class Cloud:
         from dlt.common.exceptions import DltException
 
         self.check()
-        with self._locked(fcntl.LOCK_EX, "load"):
+        with self.writing():
             try:
                 cloud_load.load(self.pipeline(), self.home, streams, self.say, self.vendor.zoned)
             except DltException as error:

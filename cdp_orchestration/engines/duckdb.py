@@ -5,7 +5,6 @@ So both go through a lock file: dbt runs under `writing()`, readers open the fil
 enough to take what they need. The kernel frees the lock when its holder dies.
 """
 
-import fcntl
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from cdp_orchestration.engines import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say
+from cdp_orchestration.engines import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say, file_lock
 from cdp_orchestration.errors import TryAgain
 from cdp_orchestration.home import Home
 
@@ -40,6 +39,7 @@ class DuckDBReading:
 
 class DuckDB:
     name = "duckdb"
+    always_full = False
 
     def __init__(self, home: Home, say: Say) -> None:
         self.home = home
@@ -58,24 +58,13 @@ class DuckDB:
         return self.home.warehouse.exists()
 
     @contextmanager
-    def _locked(self, kind: int, what: str) -> Iterator[None]:
-        self.home.root.mkdir(parents=True, exist_ok=True)
-        with open(self.home.root / "warehouse.lock", "a") as lock:
-            try:
-                fcntl.flock(lock, kind | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self.say(f"Another process is using the warehouse; waiting to {what}.")
-                fcntl.flock(lock, kind)
-            yield
-
-    @contextmanager
     def writing(self) -> Iterator[None]:
-        with self._locked(fcntl.LOCK_EX, "write"):
+        with file_lock.writing(self.home, self.say):
             yield
 
     @contextmanager
     def reading(self) -> Iterator[DuckDBReading]:
-        with self._locked(fcntl.LOCK_SH, "read"):
+        with file_lock.reading(self.home, self.say):
             if not self.home.warehouse.exists():
                 raise NothingBuilt(
                     f"There is no warehouse at {self.home.warehouse} yet: run `cdp run` (or `cdp demo`) first."

@@ -67,6 +67,7 @@ class PostgresReading:
 
 class Postgres:
     name = "postgres"
+    always_full = False
 
     def __init__(self, home: Home, say: Say) -> None:
         self.home = home

@@ -37,3 +37,14 @@
         {% do run_query('create or replace view ' ~ node.schema ~ '.' ~ node.identifier ~ ' as ' ~ read) %}
     {% endfor %}
 {% endmacro %}
+
+{# What a build leaves behind for readers that do not go through the engine. Runs after each build, whatever became of it. #}
+
+{% macro publish() -%}
+    {% if execute and flags.WHICH in ('build', 'run', 'retry') %}
+        {% do adapter.dispatch('publish', 'cdp')() %}
+    {% endif %}
+{%- endmacro %}
+
+{% macro default__publish() %}
+{% endmacro %}

@@ -18,8 +18,8 @@
 
     {%- set search = namespace(half=1, levels=0) -%}
     {%- set last_moment = cdp.run_all(cdp.filled('level_0',
-        'select dense_rank() over (order by instance) as instance, '
-        ~ 'dense_rank() over (partition by instance order by arrival) - 1 as moment, '
+        'select cast(dense_rank() over (order by instance) as ' ~ dbt.type_bigint() ~ ') as instance, '
+        ~ 'cast(dense_rank() over (partition by instance order by arrival) - 1 as ' ~ dbt.type_bigint() ~ ') as moment, '
         ~ 'a, b, arrival, a_strength, b_strength from (' ~ sql ~ ') as edges')
         + ['select coalesce(max(moment), 0) from ' ~ cdp.scratch('level_0')]) -%}
     {%- for _ in range(63) -%}

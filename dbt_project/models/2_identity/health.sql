@@ -89,11 +89,11 @@ union all
 select
     'share' as measure,
     'messages of nobody' as detail,
-    coalesce(1.0 * of_nobody / nullif(messages, 0), 0) as amount
+    coalesce(cast(of_nobody as {{ type_double() }}) / nullif(messages, 0), 0) as amount
 from attributed
 union all
 select
     'share' as measure,
     'anonymous people' as detail,
-    coalesce(1.0 - avg(1.0 * is_known), 0) as amount
+    coalesce(1 - avg(cast(is_known as {{ type_double() }})), 0) as amount
 from sizes

@@ -1,0 +1,34 @@
+"""The lock of a warehouse that lies in the home. The kernel frees it when its holder dies."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cdp_orchestration.engines import Say
+from cdp_orchestration.home import Home
+
+
+@contextmanager
+def writing(home: Home, say: Say) -> Iterator[None]:
+    """Hold it alone."""
+    with _locked(home, say, fcntl.LOCK_EX, "write"):
+        yield
+
+
+@contextmanager
+def reading(home: Home, say: Say) -> Iterator[None]:
+    """Hold it among other readers."""
+    with _locked(home, say, fcntl.LOCK_SH, "read"):
+        yield
+
+
+@contextmanager
+def _locked(home: Home, say: Say, kind: int, what: str) -> Iterator[None]:
+    home.root.mkdir(parents=True, exist_ok=True)
+    with open(home.root / "warehouse.lock", "a") as lock:
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"Another process is using the warehouse; waiting to {what}.")
+            fcntl.flock(lock, kind)
+        yield

@@ -1,0 +1,118 @@
+"""Spark on this machine, in dbt's own process: tables are Parquet folders under CDP_HOME/spark.
+
+    spark/warehouse/<schema>.db/<table>/    what models made
+    spark/published/<schema>/<name>/        views and seeds as they were when the last build ended
+    spark/metastore/                        Spark's catalog
+
+Python reads those files by DuckDB, so no reader starts a Java machine or waits for the catalog. One writer at a time by a
+file lock, as on DuckDB. docs/spark.md says what Spark cannot do.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import duckdb
+
+from cdp_orchestration.engines import NothingBuilt, Say, file_lock
+from cdp_orchestration.engines.duckdb import DuckDBReading
+from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.home import Home
+
+JAVA = 17
+BATCHES = (
+    "{batch_id: 'varchar', batch_seq: 'bigint', source: 'varchar', stream: 'varchar', records: 'bigint', errors: 'bigint', "
+    "landed_at: 'timestamp'}"
+)
+
+
+class Spark:
+    name = "spark"
+    always_full = True
+
+    def __init__(self, home: Home, say: Say) -> None:
+        self.home = home
+        self.say = say
+        self.folder = home.root / "spark"
+
+    def where(self) -> str:
+        return f"the Parquet folders under {self.folder}"
+
+    def configured(self) -> None:
+        """The home is all that it takes; whether Java is there, `check` asks."""
+
+    def check(self) -> None:
+        java = Path(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else "java"
+        remedy = (
+            f"Spark needs Java {JAVA} or later: install it (apt install openjdk-{JAVA}-jre-headless), or set JAVA_HOME."
+        )
+        try:
+            done = subprocess.run([java, "-version"], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            raise StopAndTell(f"CDP_TARGET=spark: there is no Java at {java}. {remedy}") from None
+        found = re.search(r'version "(\d+)', done.stderr + done.stdout)
+        if not found or int(found.group(1)) < JAVA:
+            told = (done.stderr or done.stdout).partition("\n")[0]
+            raise StopAndTell(f"CDP_TARGET=spark: {java} is too old ({told}). {remedy}")
+
+    def exists(self) -> bool:
+        return any(self.folder.glob("warehouse/staging.db/builds/*.parquet"))
+
+    def writing(self) -> AbstractContextManager[None]:
+        return file_lock.writing(self.home, self.say)
+
+    @contextmanager
+    def reading(self) -> Iterator[DuckDBReading]:
+        with file_lock.reading(self.home, self.say):
+            if not self.exists():
+                raise NothingBuilt(f"There is no warehouse at {self.folder} yet: run `cdp run` (or `cdp demo`) first.")
+            with duckdb.connect(":memory:") as connection:
+                connection.execute("set TimeZone = 'UTC'")
+                for schema, name, sql in (*self._landed(), *self._relations()):
+                    connection.execute(f'create schema if not exists "{schema}"')
+                    connection.execute(f'create or replace view "{schema}"."{name}" as {sql}')
+                yield DuckDBReading(connection)
+
+    def _relations(self) -> Iterator[tuple[str, str, str]]:
+        """Schema, name and a query, of all that is there. The ledger is newer than the build that published a view of it."""
+        for folder in sorted({file.parent for file in self.folder.glob("*/*/*/*.parquet")}):
+            yield folder.parent.name.removesuffix(".db"), folder.name, f"select * from {_files(folder / '*.parquet')}"
+        ledger = self.home.deliveries / "ledger" / "*" / "*.parquet"
+        yield "activation", "deliveries", f"select * exclude (ledger_no, batch_no) from {_files(ledger)}"
+
+    def _landed(self) -> Iterator[tuple[str, str, str]]:
+        manifests = _quoted(self.home.landing / "*" / "*" / "*.json")
+        yield (
+            "landing",
+            "_batches",
+            f"select * from read_json({manifests}, format = 'newline_delimited', columns = {BATCHES})",
+        )
+        for folder in sorted({file.parent for file in self.home.landing.glob("*/*/*.parquet")}):
+            yield "landing", f"{folder.parent.name}__{folder.name}", f"select * from {_files(folder / '*.parquet')}"
+
+    def load(self, streams: list[tuple[str, str]]) -> None:
+        """Spark reads landing and ledger in place; only its own folder must be there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def copy_to(self, file: Path) -> None:
+        with self.reading() as reading:
+            reading.execute(f"attach {_quoted(file)} as copy")
+            for schema, relation, sql in self._relations():
+                reading.execute(f'create schema if not exists copy."{schema}"')
+                reading.execute(f'create or replace table copy."{schema}"."{relation}" as {sql}')
+
+    def remove(self) -> None:
+        with self.writing():
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _files(pattern: Path) -> str:
+    return f"read_parquet({_quoted(pattern)}, union_by_name = true)"
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

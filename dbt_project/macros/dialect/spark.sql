@@ -1,0 +1,350 @@
+{# Spark 4 and later, in plain SQL: no functions of our own, so that a server or Databricks (whose adapter takes these bodies)
+   runs it, too. Every build is a full one, as Parquet tables cannot be changed in place. docs/spark.md. #}
+
+{# Expressions have no variables; a list of one does. #}
+{% macro spark_let(name, expression, body) -%}
+    transform(array({{ expression }}), {{ name }} -> {{ body }})[0]
+{%- endmacro %}
+
+{# DuckDB reads the first eight bytes of the md5 the other way round. #}
+{% macro spark__hash64(expression) -%}
+    shiftrightunsigned(cast(conv(regexp_replace(
+        substr(md5({{ expression }}), 1, 16), '(..)(..)(..)(..)(..)(..)(..)(..)', '$8$7$6$5$4$3$2$1'
+    ), 16, -10) as bigint), 1)
+{%- endmacro %}
+
+{# Java's $ also stands before a line break at the end; elsewhere it is the very end. #}
+{% macro spark__matches_pattern(expression, pattern) -%}
+    {%- set pattern = pattern[:-1] ~ "\\z" if pattern.endswith('$') and not pattern.endswith("\\$") else pattern -%}
+    {{ expression }} rlike '{{ pattern | replace("\\", "\\\\") | replace("'", "\\'") }}'
+{%- endmacro %}
+
+{% macro spark__explode_identifiers(relation, keep) -%}
+select
+    {% for name in keep %}given.{{ name }}, {% endfor %}
+    size(parsed.entries) as item_count,
+    exploded.entry.type as identifier_type,
+    exploded.entry.value as value_as_given
+from {{ relation }} as given
+lateral view explode(array(from_json(given.identifiers, 'array<struct<type: string, value: string>>'))) parsed as entries
+lateral view explode(parsed.entries) exploded as entry
+{%- endmacro %}
+
+{# A canonical copy: without spaces between its tokens, with escapes resolved. #}
+{% macro spark__landed_document() -%}
+    case when _error is null then get_json_object(_payload, '$') end
+{%- endmacro %}
+
+{# One parse per record for the top-level fields; deeper ones are read out of those. #}
+{% macro spark__with_json_fields(source_sql, column, fields) -%}
+{%- set tops = [] -%}
+{%- for path in fields.values() if path[0] not in tops -%}{%- do tops.append(path[0]) -%}{%- endfor -%}
+select
+    records.*,
+    {% for name, path in fields.items() -%}
+    {% set top = 'document_fields.`' ~ path[0] ~ '`' -%}
+    {{ cdp.json_text(top, path[1:]) if path | length > 1 else top }} as {{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
+from {{ source_sql }} as records
+lateral view explode(array(from_json(
+    case when records.{{ column }} like '{' || '%' then records.{{ column }} end,
+    '{% for top in tops %}`{{ top }}` string{{ ', ' if not loop.last }}{% endfor %}'
+))) parsed as document_fields
+{%- endmacro %}
+
+{% macro spark__json_text(expression, path) -%}
+    get_json_object({{ expression }}, '$
+    {%- for key in path -%}
+        {%- if key is number -%}[{{ key }}]
+        {%- elif modules.re.match('^[A-Za-z_][A-Za-z0-9_]*$', key) -%}.{{ key }}
+        {%- else -%}[\'{{ key }}\']
+        {%- endif -%}
+    {%- endfor -%}
+    ')
+{%- endmacro %}
+
+{% macro spark__json_scalar(expression) -%}
+    get_json_object({{ expression }}, '$')
+{%- endmacro %}
+
+{# Spark reads the first value of a text and takes no notice of what follows it, so the text must be the whole of a list. #}
+{% macro spark__json_kind(expression) -%}
+    case
+        when
+            {{ expression }} is null or trim({{ expression }}) = ''
+            or size(from_json('[' || {{ expression }} || ']', 'array<string>', map('allowSingleQuotes', 'false'))) <> 1
+            then null
+        when {{ expression }} rlike '(?s)^\\s*[{].*[}]\\s*$' then 'object'
+        when {{ expression }} rlike '(?s)^\\s*\\[.*\\]\\s*$' then 'array'
+        else 'scalar'
+    end
+{%- endmacro %}
+
+{# The entries of a JSON object as a list of (name, value), and the elements of an array; a value is JSON text. A string loses its
+   quotes on the way into a list of texts; the second reading tells which were strings. #}
+{% macro spark_entries(expression) -%}
+    zip_with(
+        map_entries(from_json({{ expression }}, 'map<string, string>')),
+        map_entries(from_json({{ expression }}, 'map<string, variant>')),
+        (plain, typed) -> named_struct('name', plain.key, 'value', {{ cdp.spark_json_value('plain.value', 'typed.value') }})
+    )
+{%- endmacro %}
+
+{% macro spark_elements(expression) -%}
+    zip_with(
+        from_json({{ expression }}, 'array<string>'),
+        from_json({{ expression }}, 'array<variant>'),
+        (plain, typed) -> {{ cdp.spark_json_value('plain', 'typed') }}
+    )
+{%- endmacro %}
+
+{% macro spark_json_value(plain, typed) -%}
+    case
+        when {{ plain }} is null then 'null'
+        when schema_of_variant({{ typed }}) = 'STRING' then {{ cdp.json_quote(plain) }}
+        else {{ plain }}
+    end
+{%- endmacro %}
+
+{% macro spark__explode_object(relation, keep, column) -%}
+select
+    {% for name in keep %}given.{{ name }}, {% endfor %}
+    keyed.entry.name as entry_key,
+    keyed.entry.value as entry_value
+from {{ relation }} as given
+lateral view explode({{ cdp.spark_entries('given.' ~ column) }}) keyed as entry
+where position('"' in keyed.entry.name) = 0
+{%- endmacro %}
+
+{% macro spark__explode_array(relation, keep, column) -%}
+select
+    {% for name in keep %}given.{{ name }}, {% endfor %}
+    listed.item_no,
+    listed.item
+from {{ relation }} as given
+lateral view posexplode({{ cdp.spark_elements('given.' ~ column) }}) listed as item_no, item
+{%- endmacro %}
+
+{% macro spark__json_quote(expression) -%}
+    case when {{ expression }} is not null then regexp_replace(to_json(array({{ expression }})), '^\\[|\\]$', '') end
+{%- endmacro %}
+
+{# RFC 7396, in the order of DuckDB's json_merge_patch: what the base alone has, then what the patch sets. #}
+{% macro spark__json_merge(base, overriding) -%}
+    case
+        when {{ base }} is null or {{ overriding }} is null then coalesce({{ overriding }}, {{ base }})
+        when {{ cdp.json_kind(base) }} = 'object' and {{ cdp.json_kind(overriding) }} = 'object'
+            then {{ cdp.spark_patch(base, overriding, 1) }}
+        else {{ overriding }}
+    end
+{%- endmacro %}
+
+{# One level of it: `both` holds the entries of either side. SQL cannot call itself, so objects that both sides nest deeper
+   than three levels stop the build. #}
+{% macro spark_patch(base, patch, level) -%}
+    {%- set both, entry = 'both_' ~ level, 'entry_' ~ level -%}
+    {%- set before = "filter(" ~ both ~ ".old, other -> other.name = " ~ entry ~ ".name)[0].value" -%}
+    {%- set laid -%}
+        case
+            when {{ entry }}.value not like '{' || '%' then {{ entry }}.value
+            {% if level < 3 -%}
+            else {{ cdp.spark_patch(before, entry ~ '.value', level + 1) }}
+            {%- else -%}
+            when coalesce({{ before }}, '') not like '{' || '%' then {{ entry }}.value
+            else raise_error('On Spark, JSON objects that are nested deeper than three levels cannot be merged.')
+            {%- endif %}
+        end
+    {%- endset -%}
+    {%- set put_together -%}
+        '{' || array_join(concat(
+            transform(
+                filter({{ both }}.old, kept -> not exists({{ both }}.new, other -> other.name = kept.name)),
+                kept -> {{ cdp.json_quote('kept.name') }} || ':' || kept.value
+            ),
+            transform(
+                filter({{ both }}.new, laid -> laid.value <> 'null'),
+                {{ entry }} -> {{ cdp.json_quote(entry ~ '.name') }} || ':' || {{ laid }}
+            )
+        ), ',') || '}'
+    {%- endset -%}
+    {%- set nothing = "array_repeat(named_struct('name', '', 'value', ''), 0)" -%}
+    {{ cdp.spark_let(
+        both,
+        "named_struct('old', coalesce(" ~ cdp.spark_entries(base) ~ ", " ~ nothing ~ "), 'new', " ~ cdp.spark_entries(patch) ~ ")",
+        put_together
+    ) }}
+{%- endmacro %}
+
+{% macro spark__external_identifiers(expression) -%}
+    nullif(array_join(
+        transform(
+            filter(
+                transform(
+                    from_json(case when {{ cdp.json_kind(expression) }} = 'array' then {{ expression }} end, 'array<string>'),
+                    given -> from_json(given, 'type string, collection string, id string')
+                ),
+                entry -> trim(entry.type) <> '' and coalesce(entry.collection, 'users') = 'users' and trim(entry.id) <> ''
+            ),
+            entry -> '{"type":' || {{ cdp.json_quote('entry.type') }} || ',"value":' || {{ cdp.json_quote('entry.id') }} || '}'
+        ),
+        ','
+    ), '')
+{%- endmacro %}
+
+{% macro spark__preferences_as_consents(expression, regulation) -%}
+    nullif('[' || array_join(
+        transform(
+            filter(
+                map_entries(from_json(
+                    case when {{ cdp.json_kind(expression) }} = 'object' then {{ expression }} end, 'map<string, string>'
+                )),
+                answer -> answer.value in ('true', 'false')
+            ),
+            answer -> '{"regulation":"{{ regulation }}","purpose":' || {{ cdp.json_quote('answer.key') }}
+            || ',"state":"' || case when answer.value = 'true' then 'granted' else 'denied' end || '"}'
+        ),
+        ','
+    ) || ']', '[]')
+{%- endmacro %}
+
+{# A cast takes more spellings than DuckDB does ("1d", "1f"), so the text must look like a number first. #}
+{% macro spark_number(expression) -%}
+    case
+        when cast({{ expression }} as string) rlike '^\\s*[+-]?([0-9]+(_[0-9]+)*[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?\\s*$'
+            then replace(trim(cast({{ expression }} as string)), '_', '')
+    end
+{%- endmacro %}
+
+{% macro spark__to_money(expression) -%}
+    try_cast({{ cdp.spark_number(expression) }} as decimal(18, 2))
+{%- endmacro %}
+
+{% macro spark__to_type(expression, type) -%}
+    {%- if type == 'bigint' -%}
+    try_cast(round(try_cast({{ cdp.spark_number(expression) }} as decimal(38, 18))) as bigint)
+    {%- elif type == 'double' -%}
+    case
+        when lower(trim({{ expression }})) in ('nan', 'inf', '-inf', '+inf', 'infinity', '-infinity', '+infinity')
+            then try_cast(trim({{ expression }}) as double)
+        else try_cast({{ cdp.spark_number(expression) }} as double)
+    end
+    {%- else -%}
+    case
+        when lower({{ expression }}) in ('true', 't', 'yes', 'y', '1') then true
+        when lower({{ expression }}) in ('false', 'f', 'no', 'n', '0') then false
+    end
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro spark__type_double() -%}
+    double
+{%- endmacro %}
+
+{# 1 date, 2 hour, 3 minute, 4 second, 5 fraction, 6 zone. The fraction is cut to microseconds, not rounded. #}
+{% macro spark__to_utc(expression, timezone) -%}
+    {%- set pattern = "'^\\\\s*((?:19|2[01])[0-9]{2}-[0-9]{1,2}-[0-9]{1,2})(?:[T ]([0-9]{1,2}):([0-9]{0,2})"
+        ~ "(?::(?:([0-9]{1,2})([.][0-9]*)?)?)?)?(Z| UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?\\\\s*$'" -%}
+    {%- set hour, minute, second = "part[1]", "coalesce(nullif(part[2], ''), '0')", "coalesce(nullif(part[3], ''), '0')" -%}
+    {%- set fraction = "coalesce(nullif(substr(part[4], 1, 7), '.'), '')" -%}
+    {%- set moment -%}
+        case
+            when {{ hour }} = '' and part[5] = '' then cast(try_cast(part[0] as date) as timestamp_ntz)
+            when {{ hour }} = '24' and cast({{ minute }} as int) + cast({{ second }} as int) = 0
+                and cast('0' || {{ fraction }} as double) = 0
+                then cast(date_add(try_cast(part[0] as date), 1) as timestamp_ntz)
+            when {{ hour }} <> ''
+                then try_cast(part[0] || ' ' || {{ hour }} || ':' || {{ minute }} || ':' || {{ second }} || {{ fraction }} as timestamp_ntz)
+        end
+    {%- endset -%}
+    {%- set offset -%}
+        cast(substr(part[5], 1, 3) as int) * 3600
+        + cast(substr(part[5], 1, 1) || coalesce(nullif(replace(substr(part[5], 4), ':', ''), ''), '0') as int) * 60
+    {%- endset -%}
+    {#- A time that a change of clocks repeats is its second occurrence, as on DuckDB. -#}
+    {%- set naive = 'moment' if timezone == 'UTC' else cdp.spark_let(
+        'first', "convert_timezone('" ~ timezone ~ "', 'UTC', moment)",
+        "case when convert_timezone('UTC', '" ~ timezone ~ "', timestampadd(hour, 1, first)) = moment "
+        ~ "then timestampadd(hour, 1, first) else first end"
+    ) -%}
+    {%- set zoned -%}
+        case
+            when part[5] = '' or length({{ hour }}) < 2 or length(part[2]) < 2 then {{ naive }}
+            when part[5] in ('Z', ' UTC') then moment
+            else timestampadd(second, -({{ offset }}), moment)
+        end
+    {%- endset -%}
+    case when {{ expression }} rlike {{ pattern }} then
+        {{ cdp.spark_let(
+            'part', "split(regexp_replace(" ~ expression ~ ", " ~ pattern ~ ", '$1|$2|$3|$4|$5|$6'), '[|]', -1)",
+            cdp.spark_let('moment', moment, zoned)
+        ) }}
+    end
+{%- endmacro %}
+
+{% macro spark__iso_text(expression) -%}
+    date_format({{ expression }}, 'yyyy-MM-dd\'T\'HH:mm:ss.SSSSSS\'Z\'')
+{%- endmacro %}
+
+{# dbt's own dateadd for Spark loses fractions of seconds, and fails on null. #}
+{% macro spark__plus(expression, seconds) -%}
+    timestampadd(second, {{ seconds }}, {{ expression }})
+{%- endmacro %}
+
+{# Spark has no temporary tables, and a chain of views would be computed anew at every step of a loop. #}
+{% macro spark__scratch(name) -%}
+    {{ return(this.schema ~ '._' ~ this.identifier ~ '__' ~ name) }}
+{%- endmacro %}
+
+{# Spark reads the Parquet in place: tables over the folders, whose files are listed anew by each build. What a hidden file
+   (_schema.parquet) tells the other engines is written out here. #}
+{% macro spark__open_landing() %}
+    {% if flags.WHICH in ('build', 'run', 'retry') and not flags.FULL_REFRESH %}
+        {% do exceptions.raise_compiler_error(
+            'On Spark over Parquet every build is a full one: run `cdp run`, or `dbt build --full-refresh`.'
+        ) %}
+    {% endif %}
+    {% do run_query('create schema if not exists landing') %}
+    {% for node in graph.sources.values() %}
+        {% if node.source_name == 'cdp' and node.name == 'batches' %}
+            {% set columns = 'batch_id string, batch_seq bigint, source string, stream string, records bigint, errors bigint, '
+                ~ 'landed_at timestamp_ntz' %}
+            {% set reader, folder, files = 'json', 'landing', '*.json' %}
+        {% elif node.source_name == 'cdp' and node.name == 'ledger' %}
+            {% set columns = 'run_id string, sync string, row_key string, profile_id string, operation string, status string, '
+                ~ 'attempt bigint, code string, message string, payload_hash string, identifiers_sent string, '
+                ~ 'consent_message_id string, idempotency_key string, attempted_at timestamp_ntz, ledger_no bigint, batch_no bigint' %}
+            {% set reader, folder, files = 'parquet', 'deliveries/ledger', '*.parquet' %}
+        {% else %}
+            {% set columns = '_source string, _stream string, _batch_id string, _batch_seq bigint, _record_no bigint, '
+                ~ '_file string, _landed_at timestamp_ntz, _payload string, _error string' %}
+            {% set reader, folder, files = 'parquet', 'landing/' ~ node.source_name ~ '/' ~ node.name, '*.parquet' %}
+        {% endif %}
+        {% set table = node.schema ~ '.' ~ node.identifier %}
+        {% do run_query('drop table if exists ' ~ table) %}
+        {% do run_query(
+            'create table ' ~ table ~ ' (' ~ columns ~ ') using ' ~ reader ~ " options (path '"
+            ~ cdp.spark_path(folder)
+            ~ "', pathGlobFilter '" ~ files ~ "', recursiveFileLookup 'true')"
+        ) %}
+    {% endfor %}
+{% endmacro %}
+
+{# Views and seeds as Parquet, next to the tables, which are Parquet anyway: readers need no Spark (engines/spark.py). The ledger
+   is Parquet already. #}
+{% macro spark__publish() %}
+    {% for node in graph.nodes.values() %}
+        {% if (node.resource_type == 'seed' or node.config.materialized == 'view') and node.name != 'deliveries' %}
+            {% set relation = adapter.get_relation(none, node.schema, node.alias) %}
+            {% if relation and not node.name.startswith('stg_') %}
+                {% do run_query(
+                    "insert overwrite directory '" ~ cdp.spark_path('spark/published/' ~ node.schema ~ '/' ~ node.alias)
+                    ~ "' using parquet select * from " ~ relation
+                ) %}
+            {% endif %}
+        {% endif %}
+    {% endfor %}
+{% endmacro %}
+
+{% macro spark_path(path) -%}
+    {{ (env_var('CDP_HOME', 'data') ~ '/' ~ path) | replace("\\", "\\\\") | replace("'", "\\'") }}
+{%- endmacro %}
