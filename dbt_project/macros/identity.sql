@@ -106,7 +106,8 @@
     {%- set number = (cdp.scalar('select max(resolution_no) from ' ~ begun) or 0) if begun else 0 -%}
     {%- set state = namespace(after=-1) -%}
     {%- if begun and ended and not flags.FULL_REFRESH
-        and adapter.get_relation(this.database, this.schema, 'identifiers') -%}
+        and adapter.get_relation(this.database, this.schema, 'identifiers')
+        and adapter.get_relation(this.database, this.schema, 'deciders') -%}
         {%- set last = run_query('select resolution_no, through_arrival, signature from ' ~ ended) -%}
         {%- if last.rows | length and last.rows[0][0] == number and last.rows[0][2] == signature -%}
             {%- set state.after = last.rows[0][1] -%}
