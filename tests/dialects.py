@@ -56,7 +56,7 @@ FUNCTIONS = {
             json_value parse_json regexp_contains safe_cast strpos timestamp timestamp_add timestamp_diff to_hex to_json_string
             unnest""",
         "databricks": """array array_join array_repeat concat_ws conv date_add date_format explode filter from_json
-            get_json_object json_array_length map_entries named_struct posexplode position raise_error schema_of_variant
+            get_json_object json_array_length map map_entries named_struct posexplode position raise_error schema_of_variant
             shiftrightunsigned size split timestampadd to_json transform try_cast zip_with convert_timezone exists rlike""",
     }.items()
 }
