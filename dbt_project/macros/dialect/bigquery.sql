@@ -128,10 +128,6 @@ cross join unnest(json_query_array(arrays.{{ column }})) as item with offset as 
     end
 {%- endmacro %}
 
-{% macro bigquery__iso_text(expression) -%}
-    format_timestamp('%Y-%m-%dT%H:%M:%E6SZ', {{ expression }})
-{%- endmacro %}
-
 {# dbt's dateadd gives a DATETIME here, which compares with no TIMESTAMP. #}
 {% macro bigquery__plus(expression, seconds) -%}
     timestamp_add({{ expression }}, interval {{ seconds }} second)

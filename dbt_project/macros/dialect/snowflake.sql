@@ -137,10 +137,6 @@ cross join lateral flatten(
     end
 {%- endmacro %}
 
-{% macro snowflake__iso_text(expression) -%}
-    to_char({{ expression }}, 'YYYY-MM-DD"T"HH24:MI:SS.FF6"Z"')
-{%- endmacro %}
-
 {# A difference of two times is a number here, no interval. #}
 {% macro snowflake__moved_by(expression, from, to) -%}
     timestampadd('microsecond', timestampdiff('microsecond', {{ from }}, {{ to }}), {{ expression }})

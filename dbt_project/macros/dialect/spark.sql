@@ -281,10 +281,6 @@ lateral view posexplode({{ cdp.spark_elements('given.' ~ column) }}) listed as i
     end
 {%- endmacro %}
 
-{% macro spark__iso_text(expression) -%}
-    date_format({{ expression }}, 'yyyy-MM-dd\'T\'HH:mm:ss.SSSSSS\'Z\'')
-{%- endmacro %}
-
 {# dbt's own dateadd for Spark loses fractions of seconds, and fails on null. #}
 {% macro spark__plus(expression, seconds) -%}
     timestampadd(second, {{ seconds }}, {{ expression }})
