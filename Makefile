@@ -56,7 +56,11 @@ test-spark:  ## Build the demo company on Spark and hold every relation against 
 dev: setup  ## Open Dagster's UI on http://127.0.0.1:3000 (the demo's state unless CDP_HOME says otherwise)
 	@CDP_HOME="$${CDP_HOME:-data/demo}" $(BIN)/cdp dev
 
-bench: setup  ## Time every layer of a build against a floor measured in the same run (EVENTS=1000000 TARGET=duckdb)
+$(VENV)/bench: $(VENV)/ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev,bench]'
+	@touch $@
+
+bench: $(VENV)/bench  ## Time every layer of a build against a floor measured in the same run (EVENTS=1000000 TARGET=duckdb)
 	@CDP_TARGET=$(TARGET) $(BIN)/python -m tests.bench.layers $${EVENTS:-1000000}
 	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.identity $${EVENTS:-1000000}
 

@@ -1,7 +1,7 @@
 """dbt in a process of its own that says where its CPU seconds went: in the warehouse's statements, node by node, or in dbt.
 
 `python -m tests.bench.statements FILE ARGUMENTS…` runs dbt with the arguments and writes JSON to FILE:
-{"cpu": seconds of the process, "sql": seconds while a statement ran, "nodes": {name: seconds}}. DuckDB runs in this very
+{"cpu": seconds of the process, "sql": seconds while a statement ran, "nodes": {name: seconds}, "megabytes": peak memory}. DuckDB runs in this very
 process, all its threads included; the engine has nobody else to hide its work with.
 """
 
@@ -24,6 +24,12 @@ def cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def peak_megabytes() -> float:
+    """Of this program alone: what the kernel tells the parent would include the parent's own memory before the start."""
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1024
+
+
 def main(report: Path, arguments: list[str]) -> int:
     nodes: Counter[str] = Counter()
     execute = DuckDBCursorWrapper.execute
@@ -40,7 +46,8 @@ def main(report: Path, arguments: list[str]) -> int:
     DuckDBCursorWrapper.execute = timed
     began = cpu()
     done = dbtRunner().invoke(arguments)
-    report.write_text(json.dumps({"cpu": cpu() - began, "sql": sum(nodes.values()), "nodes": nodes}))
+    spent = {"cpu": cpu() - began, "sql": sum(nodes.values()), "nodes": nodes, "megabytes": peak_megabytes()}
+    report.write_text(json.dumps(spent))
     return 0 if done.success else 1
 
 
