@@ -157,16 +157,17 @@ def full(home: Path, start: Cost, *more: str) -> Cost:
     return median(costs)
 
 
-def increment(home: Path, total: int, start: Cost) -> Cost:
-    """The newest 1 % of the messages, over a resolution of the other 99 %."""
-    costs = []
+def increment(home: Path, total: int, start: Cost) -> tuple[Cost, dict[str, float]]:
+    """The newest 1 % of the messages, over a resolution of the other 99 %; and the nodes of the last run."""
+    costs, nodes = [], {}
     for _ in range(REPEATS):
         emptied(home)
         stage(home, total, total * 99 // 100)
         run(home, "2_identity")
         stage(home, total, total)
-        costs.append(run(home, "2_identity", start=start)[0])
-    return median(costs)
+        cost, nodes = run(home, "2_identity", start=start)
+        costs.append(cost)
+    return median(costs), nodes
 
 
 def without_limits() -> list[str]:
@@ -180,7 +181,7 @@ def components(home: Path) -> tuple[float, float | None]:
     ours = []
     for _ in range(REPEATS):
         spent = run(home, "reachable")[1]
-        ours.append(spent["reachable"])
+        ours.append(spent["reachable"])  # its edges are made under a name of their own
     with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
         connection.execute(
             "create or replace table main.edges as select distinct oldest.node as a, links.node as b from identity.links "
@@ -232,8 +233,10 @@ def main(total: int, short: bool = False) -> None:
         ours = splinks = None
         if not short:
             ours, splinks = components(home)
-        added = increment(home, total, start)
+        added, nodes = increment(home, total, start)
         show("1 % new events", added, floors)
+        most = sorted(nodes.items(), key=lambda node: -node[1])[:6]
+        print("    of it " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in most))
         ground = floors["tuples"].sql
         print(
             f"full / floor of tuples: {protected.sql / ground:.2f} (goal 2.2), dbt's own work included {protected.cpu / ground:.2f}"
