@@ -66,13 +66,17 @@ def people(connection: Reading) -> Rows:
     """Counts of people, identifiers, merges and messages that nobody could be told for."""
     return connection.execute(
         """
-        select 'people' as what, count(*) from profiles.profiles union all
-        select 'of them known (user_id, email or phone)', count(*) from profiles.profiles where is_known union all
-        select 'identifiers', count(*) from identity.identifiers union all
-        select 'merges', count(*) from identity.merges where kind = 'merge' union all
-        select 'identifiers refused by a rule', count(*) from identity.refusals union all
-        select 'messages', count(*) from staging.messages union all
-        select 'messages of nobody', count(*) from profiles.events where profile_id is null
+        select what, amount
+        from (
+            select 1 as place, 'people' as what, count(*) as amount from profiles.profiles union all
+            select 2, 'of them known (user_id, email or phone)', count(*) from profiles.profiles where is_known union all
+            select 3, 'identifiers', count(*) from identity.identifiers union all
+            select 4, 'merges', count(*) from identity.merges where kind = 'merge' union all
+            select 5, 'identifiers refused by a rule', count(*) from identity.refusals union all
+            select 6, 'messages', count(*) from staging.messages union all
+            select 7, 'messages of nobody', count(*) from profiles.events where profile_id is null
+        ) as counted
+        order by place
         """
     ).fetchall()
 

@@ -4,8 +4,12 @@ import csv
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from cdp_orchestration.demo.run import _refuse_to_go_back
+from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.home import Home
 from tests.harness import Platform
 
 
@@ -117,3 +121,16 @@ def test_reset_removes_the_warehouse_and_a_run_brings_the_same_people_back(demo:
     demo.run("--as-of", "2026-11-01", "--no-deliver")
     assert sorted(demo.rows("select * from identity.identifiers")) == before
     assert Platform(tmp_path / "nothing").cdp("reset", "--yes", "--everything").returncode == 0
+
+
+def test_a_demo_home_that_went_past_the_demos_day_says_how_to_start_over(tmp_path: Path) -> None:
+    home = Home(tmp_path / "demo")
+    home.root.mkdir()
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute("create schema staging")
+        connection.execute("create table staging.builds as select timestamp '2026-11-01' as as_of")
+    _refuse_to_go_back(home)
+    with duckdb.connect(str(home.warehouse)) as connection:
+        connection.execute("insert into staging.builds values (timestamp '2026-11-25 10:00:00')")
+    with pytest.raises(StopAndTell, match="rm -r"):
+        _refuse_to_go_back(home)

@@ -85,8 +85,12 @@ def test_what_if_tells_and_touches_nothing(platform: Platform, tmp_path: Path) -
     rules = tmp_path / "rules.yml"
     rules.write_text("identifiers: {email: {limit: 1}}\n")
     before = (platform.root / "warehouse.duckdb").read_bytes()
+    unbuilt = platform.project / "dbt_project/models/5_audiences/unbuilt.sql"
+    unbuilt.write_text("select profile_id from {{ ref('profiles') }}\n")
     done = platform.cdp("what-if", str(rules))
+    unbuilt.unlink()
     assert done.returncode == 0, done.stdout + done.stderr + platform.log()
+    assert "not built yet" in done.stdout
     assert "people who would be split" in done.stdout
     assert "w2@x.example" in done.stdout
     assert (platform.root / "warehouse.duckdb").read_bytes() == before

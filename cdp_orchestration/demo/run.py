@@ -12,8 +12,9 @@ from rich.console import Console
 from cdp_orchestration import reports
 from cdp_orchestration.demo.company import AS_OF, SEED, write_company
 from cdp_orchestration.demo.receiver import Receiver
+from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import PROJECT_ROOT, Home
-from cdp_orchestration.warehouse import Warehouse, target
+from cdp_orchestration.warehouse import RelationMissing, Warehouse, target
 
 TOKEN = "demo-token"  # opens nothing but the receiver that the demo itself starts on loopback
 
@@ -49,6 +50,7 @@ def run_demo(home: Home, people: int, console: Console, one_pass: Callable[..., 
         written.write_text(wanted)
     else:
         console.print("The demo company is there already.")
+    _refuse_to_go_back(home)
     before = _outcomes(home)
     with receiver_of(home) as receiver:
         ok = one_pass(home, as_of=AS_OF.isoformat(), full_refresh=False, deliver=True)
@@ -89,9 +91,6 @@ def _show(home: Home, receiver: Receiver | None, console: Console, before: set[s
     held.append(("files in the sales desk's drop folder", len(list(home.drop.glob("*.*")))))
     console.print(reports.table("What arrived", ["where", "count"], held))
     where = os.path.relpath(home.root, PROJECT_ROOT)
-    removal = f"rm -r {where}"
-    if target() != "duckdb":
-        removal = f"CDP_HOME={where} .venv/bin/cdp reset --everything"
     console.print(f"""
 Where to look next
   make dev                                     the asset graph, runs and checks in Dagster's UI
@@ -100,20 +99,38 @@ Where to look next
   CDP_HOME={where} .venv/bin/cdp profile email={_somebody(home)}
   {where}/drop                                 what the sales desk was sent
 The warehouse is {Warehouse(home).where()}.
-Remove the demo with: {removal}""", soft_wrap=True)  # fmt: skip
+Remove the demo with: {_removal(home)}""", soft_wrap=True)  # fmt: skip
+
+
+def _refuse_to_go_back(home: Home) -> None:
+    """The demo lives at one moment; a run by the real clock in its home is later. Raises StopAndTell."""
+    if not Warehouse(home).exists():
+        return
+    try:
+        with Warehouse(home).reading() as connection:
+            last = connection.execute("select max(as_of) from staging.builds").fetchone()
+    except RelationMissing:  # a first build that died early
+        return
+    if last and last[0] and last[0] > AS_OF.replace(tzinfo=None):
+        raise StopAndTell(
+            f"The demo lives on {AS_OF:%Y-%m-%d}, and something in {home.root} was built as of {last[0]:%Y-%m-%d %H:%M} since "
+            f"(`cdp run`, or a schedule). Time only moves forward: start it over with `{_removal(home)}`."
+        )
+
+
+def _removal(home: Home) -> str:
+    where = os.path.relpath(home.root, PROJECT_ROOT)
+    return f"rm -r {where}" if target() == "duckdb" else f"CDP_HOME={where} .venv/bin/cdp reset --everything"
 
 
 def _outcomes(home: Home) -> set[str]:
-    """Runs that the ledger knows so far."""
-    if not Warehouse(home).exists():
+    """Runs that the ledger's files know so far; the warehouse may not have been told of them yet."""
+    files = [str(file) for file in home.deliveries.glob("ledger/*/*.parquet")]
+    if not files:
         return set()
-    with Warehouse(home).reading() as connection:
-        try:
-            return {
-                row[0] for row in connection.execute("select distinct run_id from activation.deliveries").fetchall()
-            }
-        except Exception:  # a first build that died before the ledger's view was made
-            return set()
+    with duckdb.connect() as local:
+        found = local.execute("select distinct run_id from read_parquet(?, union_by_name = true)", [files]).fetchall()
+    return {run_id for (run_id,) in found}
 
 
 def _somebody(home: Home) -> str:

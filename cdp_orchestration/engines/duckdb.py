@@ -7,6 +7,7 @@ enough to take what they need. The kernel frees the lock when its holder dies.
 
 import shutil
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,16 +26,25 @@ class DuckDBReading:
         connection.execute("set python_enable_replacements = false")
 
     def execute(self, sql: str, parameters: Sequence[object] | None = None) -> Cursor:
-        try:
+        with _in_our_words():
             return self._connection.execute(sql, list(parameters or []))
-        except (duckdb.CatalogException, duckdb.BinderException) as error:
-            raise RelationMissing(str(error)) from None
-        except duckdb.Error as error:
-            raise QueryFailed(str(error)) from None
 
     def arrow(self, sql: str, parameters: Sequence[object] | None = None) -> pa.Table:
         self.execute(sql, parameters)
-        return self._connection.to_arrow_table()
+        with warnings.catch_warnings():
+            # DuckDB advises its relations, which refuse to start while a result of this connection is half read.
+            warnings.simplefilter("ignore", UserWarning)
+            return self._connection.to_arrow_table()
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        raise RelationMissing(str(error)) from None
+    except duckdb.Error as error:
+        raise QueryFailed(str(error)) from None
 
 
 class DuckDB:

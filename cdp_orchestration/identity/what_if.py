@@ -119,9 +119,15 @@ def _report(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
                 reports.table(f"{title}: examples", ["person", "people", f"identifiers (whose each {which})"], shown)
             )
     rows = []
-    for (name,) in connection.execute(
-        "select table_name from information_schema.tables where table_catalog = 'scratch' and table_schema = 'audiences' "
-        "and table_name not in ('changes', 'memberships') order by 1").fetchall():  # fmt: skip
+    audiences = (
+        "select table_name from information_schema.tables where table_catalog = {catalog} and table_schema = 'audiences' "
+        "and table_name not in ('changes', 'memberships') order by 1"
+    )
+    built = connection.execute(audiences.format(catalog="current_database()")).fetchall()
+    for (name,) in connection.execute(audiences.format(catalog="'scratch'")).fetchall():
+        if (name,) not in built:
+            rows.append((name, "not built yet", None, None, None))
+            continue
         found = connection.execute(f"""
             select (select count(*) from audiences."{name}"), (select count(*) from scratch.audiences."{name}"),
                 (select count(*) from scratch.audiences."{name}" where profile_id not in (select profile_id from audiences."{name}")),
