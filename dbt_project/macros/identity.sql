@@ -143,6 +143,20 @@
     {{ return(adapter.get_relation(this.database, this.schema, name)) }}
 {%- endmacro %}
 
+{# {profiles, largest_profile} as the resolution just before this one left them; none where this one starts from the
+   beginning, or where that one did not count. #}
+{% macro vitals_before() -%}
+    {%- set vitals = cdp.earlier_identity('vitals') -%}
+    {%- if not vitals or 'resolution_no' not in (adapter.get_columns_in_relation(vitals) | map(attribute='name') | map('lower')) -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set resolution = adapter.get_relation(this.database, this.schema, 'resolution') -%}
+    {%- set last = run_query('select vitals.profiles, vitals.largest_profile from ' ~ vitals ~ ' as vitals inner join '
+        ~ resolution ~ ' as resolution on vitals.resolution_no = resolution.resolution_no - 1') -%}
+    {%- if last.rows | length != 1 -%}{{ return(none) }}{%- endif -%}
+    {{ return({'profiles': last.rows[0][0], 'largest_profile': last.rows[0][1]}) }}
+{%- endmacro %}
+
 {# Where a resolution starts from the beginning over people who are there already: their identifiers before it. #}
 {% macro people_before() -%}
     {%- if not execute or model.resource_type == 'unit_test' -%}{{ return(none) }}{%- endif -%}

@@ -1,5 +1,7 @@
 -- The tuples whose order matters: those of components that would break a rule as a whole, and those that an operator cut.
 -- Everywhere else no message can meet a rule. One row per (tuple, identifier); the last in drop_order is dropped first.
+{{ config(materialized='ephemeral') }}
+
 with broken as (
     select coalesce(reachable.root, holdings.shared_node) as root
     from {{ ref('holdings') }} as holdings

@@ -61,13 +61,17 @@ held as (
     select
         identifier,
         founded_at,
-        profile_id
+        profile_id,
+        first_seen_at,
+        last_seen_at
     from {{ earlier_identifiers }}
     union all
     select
         forced.handle as identifier,
         min(known.founded_at) as founded_at,
-        min(known.profile_id) as profile_id
+        min(known.profile_id) as profile_id,
+        cast(null as {{ dbt.type_timestamp() }}) as first_seen_at,
+        cast(null as {{ dbt.type_timestamp() }}) as last_seen_at
     from {{ ref('forced') }} as forced
     inner join {{ earlier_identifiers }} as known on known.identifier = forced.identifier
     group by forced.handle
@@ -79,10 +83,14 @@ select
     {% if earlier_identifiers %}
     held.founded_at,
     held.profile_id,
+    held.first_seen_at as known_first_seen_at,
+    held.last_seen_at as known_last_seen_at,
     coalesce(held.founded_at, named.first_arrival) as node
     {% else %}
     cast(null as {{ dbt.type_bigint() }}) as founded_at,
     cast(null as {{ dbt.type_string() }}) as profile_id,
+    cast(null as {{ dbt.type_timestamp() }}) as known_first_seen_at,
+    cast(null as {{ dbt.type_timestamp() }}) as known_last_seen_at,
     named.first_arrival as node
     {% endif %}
 from named

@@ -1,8 +1,7 @@
--- The distinct sets of identifiers in the messages of this build, each with its first arrival in it.
+-- Where a resolution goes on after an earlier one: the distinct sets of identifiers in the messages of this build, each with
+-- its first arrival in it. None where it starts from the beginning: `tuples` holds just these then, and is large.
 -- One row per distinct identifiers.
-{{ config(materialized='ephemeral') }}
 -- depends_on: {{ ref('messages') }}
--- depends_on: {{ ref('tuples') }}
 -- depends_on: {{ ref('resolution') }}
 
 {% if earlier_identity('tuples') -%}
@@ -11,7 +10,8 @@
 select
     identifiers,
     arrival,
-    first_seen_at,
-    last_seen_at
-from {{ ref('tuples') }}
+    occurred_at as first_seen_at,
+    occurred_at as last_seen_at
+from {{ ref('messages') }}
+where 1 = 0
 {%- endif %}

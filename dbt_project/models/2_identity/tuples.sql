@@ -4,24 +4,17 @@
     materialized='incremental', incremental_strategy='append',
     pre_hook=['{{ start_over() }}', '{{ written_for_this_build() }}'], post_hook='{{ written_to_stay() }}'
 ) }}
--- depends_on: {{ ref('resolution') }}
+-- depends_on: {{ ref('seen_tuples') }}
 
-with met as (
-    {{ distinct_tuples(ref('messages')) }}
-)
-
+{% if earlier_identity('tuples') -%}
 select
     met.identifiers,
     met.arrival,
     met.first_seen_at,
     met.last_seen_at
-from met
-{% if is_incremental() %}
-left join (
-    -- The few that are known already, rather than all of them: so the large side is only read.
-    select known.identifiers
-    from {{ this }} as known
-    inner join met on met.identifiers = known.identifiers
-) as met_before on met_before.identifiers = met.identifiers
-where met_before.identifiers is null
-{% endif %}
+from {{ ref('seen_tuples') }} as met
+left join {{ this }} as known on known.identifiers = met.identifiers
+where known.identifiers is null
+{%- else -%}
+{{ distinct_tuples(ref('messages')) }}
+{%- endif %}

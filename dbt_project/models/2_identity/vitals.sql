@@ -1,6 +1,54 @@
 -- How identity stood after each build: what the check `identity_does_not_jump` compares. One row per build, never rebuilt.
+-- A resolution that goes on counts what it changed: people only come, grow and merge.
 {{ config(materialized='incremental', incremental_strategy='append', full_refresh=false) }}
+-- depends_on: {{ ref('founders') }}
+-- depends_on: {{ ref('components') }}
+{% set before = vitals_before() %}
 
+{% if before -%}
+with founded as (
+    select count(distinct identifiers.founded_at) as profiles
+    from {{ ref('identifiers') }} as identifiers
+    where identifiers.founded_at > {{ after_arrival() }}
+),
+
+absorbed as (
+    select count(*) as profiles
+    from {{ ref('components') }} as components
+    where components.node <= {{ after_arrival() }}
+),
+
+sizes as (
+    select count(*) as held
+    from {{ ref('identifiers') }} as identifiers
+    inner join {{ ref('founders') }} as founders on founders.founded_at = identifiers.founded_at
+    group by identifiers.founded_at
+),
+
+touched as (
+    select coalesce(max(held), 0) as largest_profile
+    from sizes
+),
+
+held as (
+    select count(*) as identifiers
+    from {{ ref('identifiers') }}
+),
+
+people as (
+    select
+        {{ before.profiles }} + founded.profiles - absorbed.profiles as profiles,
+        held.identifiers,
+        case
+            when touched.largest_profile > {{ before.largest_profile }} then touched.largest_profile
+            else {{ before.largest_profile }}
+        end as largest_profile
+    from founded
+    cross join absorbed
+    cross join touched
+    cross join held
+),
+{%- else -%}
 with sizes as (
     select
         founded_at,
@@ -16,6 +64,7 @@ people as (
         coalesce(max(held), 0) as largest_profile
     from sizes
 ),
+{%- endif %}
 
 staged as (
     select count(*) as messages
@@ -41,8 +90,10 @@ select
     refused.refusals,
     people.profiles,
     people.identifiers,
-    people.largest_profile
+    people.largest_profile,
+    resolution.resolution_no
 from {{ ref('current_build') }} as current_build
+cross join {{ ref('resolution') }} as resolution
 cross join staged
 cross join changed
 cross join refused
