@@ -192,6 +192,15 @@ def in_warehouse(home: Path) -> Found:
     )
 
 
+def check_vitals(home: Path) -> None:
+    """What an increment counted from its changes is what is there."""
+    counted, there = Platform(home).rows(
+        "select * from (select profiles, identifiers, largest_profile from identity.vitals order by resolution_no desc limit 1) "
+        "union all select count(*), sum(held), max(held) from (select count(*) as held from identity.identifiers group by founded_at)"
+    )
+    assert counted == there
+
+
 def according_to(people: People) -> Found:
     return Found(
         people.owner,
@@ -222,6 +231,7 @@ def test_increments_equal_a_rebuild_equal_the_reference(worlds: dict[str, World]
         build(tmp_path)
         people = resolve(arrived(batches[: number + 1]), frozenset({"null"}))
         check_against(people, in_warehouse(tmp_path))
+        check_vitals(tmp_path)
     assert people.merges, "some worlds must merge"
     assert any(rule == "merge_protection" for _, rule in people.refusals), "some worlds must meet a limit"
     increments = in_warehouse(tmp_path)
@@ -247,13 +257,13 @@ def test_components_are_those_of_networkx(worlds: dict[str, World], monkeypatch:
 
 
 def test_overrides_hold_from_the_beginning_and_splits_are_logged(tmp_path: Path) -> None:
-    """300 worlds; what operators decide arrives between builds. Then everything is as if it had always been so."""
+    """300 worlds; what operators decide arrives between builds. Then everything is as if it had always been so, and stays so
+    in the increment after."""
     project, home = copy_of_the_project(tmp_path / "project"), tmp_path / "home"
     prepare(home)
     rng = random.Random(3)
     worlds = generated(300, "o").values()
-    first, *rest = in_batches(worlds)
-    second = [message for batch in rest for message in batch]
+    first, second, third = in_batches(worlds)
     decided: dict[str, list[tuple[Identifier, Identifier]]] = {"cut": [], "forbid": [], "force": []}
     for one in worlds:
         pool = sorted({i for _, m in one.sent for i in m.identifiers if i != BLOCKED})
@@ -266,11 +276,10 @@ def test_overrides_hold_from_the_beginning_and_splits_are_logged(tmp_path: Path)
     decide(project, decided)
     land(home, second)
     build(home, project=project)
-    ordered = arrived([first, second])
-    people = resolve(ordered, frozenset({"null"}), decided["cut"], decided["forbid"], decided["force"])
-    increments = in_warehouse(home)
-    check_against(people, increments)
-    owners = increments.owners
+    people = resolve(arrived([first, second]), frozenset({"null"}), decided["cut"], decided["forbid"], decided["force"])
+    from_the_beginning = in_warehouse(home)
+    check_against(people, from_the_beginning)
+    owners = from_the_beginning.owners
     logged = set(Platform(home).rows("select from_profile_id, into_profile_id from identity.merges"))
     survivor = {loser: winner for loser, winner, _ in people.merges}
 
@@ -282,6 +291,14 @@ def test_overrides_hold_from_the_beginning_and_splits_are_logged(tmp_path: Path)
     moved = {(before[i], owners[i]) for i in before if i in owners and before[i] != owners[i]}
     assert moved, "some decision must have changed somebody"
     assert all(final(old) == new or (old, new) in logged for old, new in moved)
+    land(home, third)
+    build(home, project=project)
+    check_vitals(home)
+    ordered = arrived([first, second, third])
+    increments = in_warehouse(home)
+    check_against(
+        resolve(ordered, frozenset({"null"}), decided["cut"], decided["forbid"], decided["force"]), increments
+    )
     build(home, "--full-refresh", project=project)
     assert in_warehouse(home) == increments
     decide(project, {})

@@ -107,7 +107,8 @@
     {%- set state = namespace(after=-1) -%}
     {%- if begun and ended and not flags.FULL_REFRESH
         and adapter.get_relation(this.database, this.schema, 'identifiers')
-        and adapter.get_relation(this.database, this.schema, 'deciders') -%}
+        and adapter.get_relation(this.database, this.schema, 'deciders')
+        and adapter.get_relation(this.database, this.schema, 'kept') -%}
         {%- set last = run_query('select resolution_no, through_arrival, signature from ' ~ ended) -%}
         {%- if last.rows | length and last.rows[0][0] == number and last.rows[0][2] == signature -%}
             {%- set state.after = last.rows[0][1] -%}
@@ -163,6 +164,26 @@
     {%- set resolution = adapter.get_relation(this.database, this.schema, 'resolution') -%}
     {%- if not resolution or cdp.scalar('select after_arrival from ' ~ resolution) >= 0 -%}{{ return(none) }}{%- endif -%}
     {{ return(adapter.get_relation(this.database, this.schema, 'identifiers')) }}
+{%- endmacro %}
+
+{# A hook of identifiers: a set that was met before changes nobody, it only says that what it kept was seen again. #}
+{% macro times_of_what_was_seen_again() -%}
+    {%- if cdp.earlier_identity('seen_again') -%}
+merge into {{ this }} as known
+using (
+    select
+        kept.identifier,
+        min(seen_again.first_seen_at) as first_seen_at,
+        max(seen_again.last_seen_at) as last_seen_at
+    from {{ ref('seen_again') }} as seen_again
+    inner join {{ ref('kept') }} as kept on kept.arrival = seen_again.first_arrival
+    group by kept.identifier
+) as again
+on known.identifier = again.identifier
+when matched and (again.first_seen_at < known.first_seen_at or again.last_seen_at > known.last_seen_at) then update set
+    first_seen_at = case when again.first_seen_at < known.first_seen_at then again.first_seen_at else known.first_seen_at end,
+    last_seen_at = case when again.last_seen_at > known.last_seen_at then again.last_seen_at else known.last_seen_at end
+    {%- endif -%}
 {%- endmacro %}
 
 {# A hook of what is kept from build to build: empties it where the resolution starts from the beginning. #}

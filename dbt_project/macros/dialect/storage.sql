@@ -22,3 +22,18 @@
 {% macro duckdb__written_to_stay() -%}
     set force_compression = 'auto'
 {%- endmacro %}
+
+{# A hook after the last model that is written for one build, outside of its transaction: what the log still holds of them
+   goes into the file here, uncompressed too, and not at dbt's end with everything else. #}
+{% macro written_out() -%}
+    {{ return(adapter.dispatch('written_out', 'cdp')()) }}
+{%- endmacro %}
+
+{% macro default__written_out() -%}
+{%- endmacro %}
+
+{% macro duckdb__written_out() -%}
+    set force_compression = 'uncompressed';
+    checkpoint;
+    set force_compression = 'auto'
+{%- endmacro %}

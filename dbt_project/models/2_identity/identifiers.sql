@@ -1,14 +1,16 @@
 -- Who owns each identifier. One row per (identifier_type, identifier_value).
--- A build writes the rows that it met, and those of profiles that were absorbed.
+-- A build writes the rows of sets that it met first, and of profiles that were absorbed; then the times of what it saw again.
 {{ config(
     materialized='incremental', incremental_strategy='delete+insert', unique_key='identifier', on_schema_change='append_new_columns',
-    pre_hook=['{{ start_over() }}', '{{ written_for_this_build() }}'], post_hook='{{ written_to_stay() }}'
+    pre_hook=['{{ start_over() }}', '{{ written_for_this_build() }}'], post_hook=['{{ written_to_stay() }}', '{{ times_of_what_was_seen_again() }}']
 ) }}
 -- depends_on: {{ ref('components') }}
 -- depends_on: {{ ref('founders') }}
 -- depends_on: {{ ref('splits') }}
 -- depends_on: {{ ref('merges') }}
 -- depends_on: {{ ref('seen_identifiers') }}
+-- depends_on: {{ ref('kept') }}
+-- depends_on: {{ ref('seen_again') }}
 {% set earlier_identifiers = earlier_identity('identifiers') %}
 
 select

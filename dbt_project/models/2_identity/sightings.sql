@@ -1,10 +1,17 @@
--- Each identifier of each tuple, normalised, with its 63-bit key. One row per (tuple, place in it).
+-- Each identifier of each set that this build met first, normalised, with its 63-bit key. One row per (tuple, place in it).
 {{ config(pre_hook='{{ written_for_this_build() }}', post_hook='{{ written_to_stay() }}') }}
--- depends_on: {{ ref('seen_tuples') }}
--- depends_on: {{ ref('tuples') }}
-{% set sets = ref('seen_tuples') if earlier_identity('tuples') else ref('tuples') %}
-with entries as (
-    {{ explode_identifiers(sets, ['arrival', 'first_seen_at', 'last_seen_at']) }}
+with new_tuples as (
+    select
+        identifiers,
+        arrival,
+        first_seen_at,
+        last_seen_at
+    from {{ ref('tuples') }}
+    where arrival > {{ after_arrival() }}
+),
+
+entries as (
+    {{ explode_identifiers('new_tuples', ['arrival', 'first_seen_at', 'last_seen_at']) }}
 ),
 
 normalised as (

@@ -4,7 +4,9 @@
     materialized='incremental', incremental_strategy='append',
     pre_hook=['{{ start_over() }}', '{{ written_for_this_build() }}'], post_hook='{{ written_to_stay() }}'
 ) }}
+-- depends_on: {{ ref('messages') }}
 -- depends_on: {{ ref('seen_tuples') }}
+-- depends_on: {{ ref('seen_again') }}
 
 {% if earlier_identity('tuples') -%}
 select
@@ -13,8 +15,8 @@ select
     met.first_seen_at,
     met.last_seen_at
 from {{ ref('seen_tuples') }} as met
-left join {{ this }} as known on known.identifiers = met.identifiers
-where known.identifiers is null
+left join {{ ref('seen_again') }} as again on again.arrival = met.arrival
+where again.arrival is null
 {%- else -%}
 {{ distinct_tuples(ref('messages')) }}
 {%- endif %}
