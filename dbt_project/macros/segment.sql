@@ -6,7 +6,7 @@
         'type': ['type'], 'message_id': ['messageId'], 'user_id': ['userId'], 'anonymous_id': ['anonymousId'],
         'previous_id': ['previousId'], 'group_id': ['groupId'], 'event': ['event'], 'name': ['name'], 'category': ['category'],
         'given_time': ['timestamp'], 'original_time': ['originalTimestamp'], 'sent_time': ['sentAt'], 'received_time': ['receivedAt'],
-        'traits': ['traits'], 'properties': ['properties'], 'context': ['context'],
+        'document_traits': ['traits'], 'document_properties': ['properties'], 'context': ['context'],
         'traits_email': ['traits', 'email'], 'context_email': ['context', 'traits', 'email'],
         'traits_phone': ['traits', 'phone'], 'context_phone': ['context', 'traits', 'phone'],
         'device_id': ['context', 'device', 'id'], 'device_type': ['context', 'device', 'type'],
@@ -56,7 +56,9 @@ items as (
         {{ cdp.record_columns() }},
         file,
         body,
-        document
+        document,
+        cast(null as {{ dbt.type_string() }}) as own_traits,
+        cast(null as {{ dbt.type_string() }}) as own_properties
     from marked
     where envelope is null or {{ cdp.json_kind('envelope') }} <> 'array' or envelope = '[]'
     union all
@@ -64,10 +66,14 @@ items as (
         {{ cdp.record_columns() }},
         file,
         item_text as body,
-        {{ cdp.as_document('item_text') }} as document
+        {{ cdp.as_document('item_text') }} as document,
+        -- As they were sent: uniting objects leaves out what is null, and a null trait removes a trait.
+        {{ cdp.json_text('item_document', ['traits']) }} as own_traits,
+        {{ cdp.json_text('item_document', ['properties']) }} as own_properties
     from (
         select
             *,
+            {{ cdp.as_document('item') }} as item_document,
             case when {{ cdp.json_kind('item') }} = 'object' then {{ cdp.json_merge('common', 'item') }} else item end as item_text
         from unfolded
     ) as merged
@@ -79,12 +85,22 @@ objects as (
         {{ cdp.record_columns() }},
         file,
         case when ltrim(body) like '{' || '%' then body end as body,
-        case when ltrim(body) like '{' || '%' then document end as document
+        case when ltrim(body) like '{' || '%' then document end as document,
+        own_traits,
+        own_properties
     from items
 ),
 
 fields as (
     {{ cdp.with_json_fields('objects', 'document', cdp.segment_fields()) }}
+),
+
+given as (
+    select
+        *,
+        coalesce(own_traits, document_traits) as traits,
+        coalesce(own_properties, document_properties) as properties
+    from fields
 ),
 
 timed as (
@@ -102,7 +118,7 @@ timed as (
         {{ cdp.to_utc('coalesce(given_time, original_time)', timezone) }} as claimed_at,
         {{ cdp.to_utc('sent_time', timezone) }} as sent_at,
         {{ cdp.to_utc('received_time', timezone) }} as received_at
-    from fields
+    from given
 )
 
 select
