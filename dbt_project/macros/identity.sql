@@ -110,11 +110,24 @@
         and adapter.get_relation(this.database, this.schema, 'deciders')
         and adapter.get_relation(this.database, this.schema, 'kept') -%}
         {%- set last = run_query('select resolution_no, through_arrival, signature from ' ~ ended) -%}
-        {%- if last.rows | length and last.rows[0][0] == number and last.rows[0][2] == signature -%}
+        {%- if last.rows | length and last.rows[0][0] == number and last.rows[0][2] == signature
+            and cdp.same_span('kept', 'deciders') -%}
             {%- set state.after = last.rows[0][1] -%}
         {%- endif -%}
     {%- endif -%}
     {{ return({'number': number + 1, 'after': state.after, 'signature': signature}) }}
+{%- endmacro %}
+
+{# Whether two relations begin and end with the same arrival: both hold every tuple that kept an identifier, unless one of
+   them was refreshed alone. #}
+{% macro same_span(one, other) -%}
+    {%- set spans = [] -%}
+    {%- for name in [one, other] -%}
+        {%- set found = run_query('select min(arrival), max(arrival) from '
+            ~ adapter.get_relation(this.database, this.schema, name)) -%}
+        {%- do spans.append(found.rows[0] | list) -%}
+    {%- endfor -%}
+    {{ return(spans[0] == spans[1]) }}
 {%- endmacro %}
 
 {# The messages of this build are those that arrived after this. A literal, so that engines skip what they need not read. #}
@@ -186,12 +199,16 @@ when matched and (again.first_seen_at < known.first_seen_at or again.last_seen_a
     {%- endif -%}
 {%- endmacro %}
 
-{# A hook of what is kept from build to build: empties it where the resolution starts from the beginning. #}
-{% macro start_over() -%}
+{# A hook of what is kept from build to build: empties it where the resolution starts from the beginning. Where it goes on,
+   a relation that says when its rows arrived loses those of this build, in case the model runs again. #}
+{% macro start_over(arrives=false) -%}
     {%- if execute and not flags.FULL_REFRESH -%}
         {%- set resolution = adapter.get_relation(this.database, this.schema, 'resolution') -%}
-        {%- if resolution and load_relation(this) and cdp.scalar('select after_arrival from ' ~ resolution) < 0 -%}
-            {%- do run_query('delete from ' ~ this) -%}
+        {%- if resolution and load_relation(this) -%}
+            {%- set after = cdp.scalar('select after_arrival from ' ~ resolution) -%}
+            {%- if after < 0 or arrives -%}
+                {%- do run_query('delete from ' ~ this ~ (' where arrival > ' ~ after if after >= 0 else '')) -%}
+            {%- endif -%}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

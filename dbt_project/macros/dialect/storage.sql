@@ -32,8 +32,11 @@
 {% macro default__written_out() -%}
 {%- endmacro %}
 
+{# Not while other threads write, who would have it refused: the log goes into the file at dbt's end then. #}
 {% macro duckdb__written_out() -%}
+    {%- if target.threads == 1 -%}
     set force_compression = 'uncompressed';
     checkpoint;
     set force_compression = 'auto'
+    {%- endif -%}
 {%- endmacro %}

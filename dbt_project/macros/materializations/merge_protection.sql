@@ -6,7 +6,10 @@
    because nothing earlier can change them. The earliest message of all is always one or the other, so every round settles
    something and the loop ends when nothing is left: no number of rounds is assumed.
 
-   The model's SQL gives (arrival, identifier, node, drop_order); `holdings` says what a node counts against which rule and how
+   A forced group's handle goes with the member that it stands with: that one is the group's strongest in the message, so no
+   other member is left when it is dropped.
+
+   The model's SQL gives (arrival, identifier, stands_with, node, drop_order); `holdings` says what a node counts against which rule and how
    much the rule allows. The relation holds (arrival, identifier, rule): rule is `cut` or `merge_protection`. #}
 
 {% materialization merge_protection, default %}
@@ -21,12 +24,13 @@
     {%- set state.left = cdp.run_all(
         cdp.filled('contested', sql)
         + cdp.filled('drops_0',
-            "select distinct weak.arrival, weak.identifier, 'cut' as rule from " ~ decisions ~ ' as cuts inner join '
+            "select distinct gone.arrival, gone.identifier, 'cut' as rule from " ~ decisions ~ ' as cuts inner join '
             ~ contested ~ ' as strong on strong.identifier = case when cuts.a_is_weaker then cuts.b_identifier else cuts.a_identifier end'
             ~ ' inner join ' ~ contested ~ ' as weak on weak.arrival = strong.arrival and weak.identifier = case when '
-            ~ "cuts.a_is_weaker then cuts.a_identifier else cuts.b_identifier end where cuts.action = 'cut'")
+            ~ "cuts.a_is_weaker then cuts.a_identifier else cuts.b_identifier end inner join " ~ contested ~ ' as gone on '
+            ~ "gone.arrival = weak.arrival and gone.stands_with = weak.identifier where cuts.action = 'cut'")
         + cdp.filled('waiting_0',
-            'select contested.arrival, contested.identifier, contested.node, contested.drop_order from ' ~ contested
+            'select contested.arrival, contested.identifier, contested.stands_with, contested.node, contested.drop_order from ' ~ contested
             ~ ' as contested left join ' ~ cdp.scratch('drops_0') ~ ' as drops on drops.arrival = contested.arrival '
             ~ 'and drops.identifier = contested.identifier where drops.arrival is null')
         + cdp.filled('holdings_0',
@@ -40,11 +44,13 @@
         {%- set waiting, holdings = cdp.scratch('waiting_' ~ before), cdp.scratch('holdings_' ~ before) -%}
         {%- set judged, dropped, open, merged =
             cdp.scratch('judged'), cdp.scratch('dropped'), cdp.scratch('open'), cdp.scratch('merged') -%}
-        {# judged: per message, how many profiles it touches, and whether they may be one. merged: the messages whose turn
-           it is for all of their profiles. #}
+        {# judged: per message, how many profiles it touches, and whether they may be one (an identifier that nobody holds and
+           that is left alone always joins its forced group). merged: the messages whose turn it is for all of their profiles. #}
         {%- set state.left = cdp.run_all(
             cdp.filled('judged',
-                'select touched.arrival, count(distinct touched.node) as nodes, max(broken.is_broken) as is_broken from '
+                'select touched.arrival, count(distinct touched.node) as nodes, case when count(distinct touched.stands_with) = 1 '
+                ~ 'and max(case when touched.identifier = touched.stands_with and touched.node = -touched.identifier then 1 else 0 end) = 1 '
+                ~ 'then null else max(broken.is_broken) end as is_broken from '
                 ~ waiting ~ ' as touched left join (select pairs.arrival, 1 as is_broken from (select distinct arrival, node from '
                 ~ waiting ~ ') as pairs inner join ' ~ holdings ~ ' as holdings on holdings.node = pairs.node '
                 ~ 'group by pairs.arrival, holdings.rule having sum(holdings.held) > min(holdings.allowed)) as broken '
@@ -53,9 +59,10 @@
                 'select waiting.arrival, waiting.identifier from ' ~ waiting ~ ' as waiting inner join (select last.arrival, '
                 ~ 'max(last.drop_order) as drop_order from ' ~ waiting ~ ' as last inner join ' ~ judged ~ ' as judged on '
                 ~ 'judged.arrival = last.arrival and judged.nodes > 1 and judged.is_broken = 1 group by last.arrival) as weakest '
-                ~ 'on weakest.arrival = waiting.arrival and weakest.drop_order = waiting.drop_order')
+                ~ 'on weakest.arrival = waiting.arrival inner join ' ~ waiting ~ ' as gone on gone.arrival = weakest.arrival '
+                ~ 'and gone.drop_order = weakest.drop_order and gone.stands_with = waiting.stands_with')
             + cdp.filled('open',
-                'select waiting.arrival, waiting.identifier, waiting.node, waiting.drop_order, judged.is_broken from ' ~ waiting
+                'select waiting.arrival, waiting.identifier, waiting.stands_with, waiting.node, waiting.drop_order, judged.is_broken from ' ~ waiting
                 ~ ' as waiting inner join ' ~ judged ~ ' as judged on judged.arrival = waiting.arrival and judged.nodes > 1 '
                 ~ 'left join ' ~ dropped ~ ' as dropped on dropped.arrival = waiting.arrival and dropped.identifier = waiting.identifier '
                 ~ 'where dropped.arrival is null')
@@ -69,7 +76,7 @@
                 'select arrival, identifier, rule from ' ~ cdp.scratch('drops_' ~ before)
                 ~ " union all select arrival, identifier, 'merge_protection' as rule from " ~ dropped)
             + cdp.filled('waiting_' ~ after,
-                'select here.arrival, here.identifier, coalesce(merged.root, here.node) as node, here.drop_order from ' ~ open
+                'select here.arrival, here.identifier, here.stands_with, coalesce(merged.root, here.node) as node, here.drop_order from ' ~ open
                 ~ ' as here left join (select distinct node, root from ' ~ merged ~ ') as merged on merged.node = here.node '
                 ~ 'left join (select distinct arrival from ' ~ merged ~ ') as done on done.arrival = here.arrival '
                 ~ 'where done.arrival is null')

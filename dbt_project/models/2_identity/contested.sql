@@ -19,6 +19,7 @@ with broken as (
 select
     links.arrival,
     links.identifier,
+    links.stands_with,
     coalesce(identifiers.founded_at, -links.identifier) as node,
     row_number() over (
         partition by links.arrival

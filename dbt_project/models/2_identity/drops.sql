@@ -6,6 +6,7 @@
 select
     arrival,
     identifier,
+    stands_with,
     node,
     drop_order
 from {{ ref('contested') }}

@@ -1,7 +1,7 @@
 -- Which identifiers a tuple kept: those whose times move when it is seen again. One row per (tuple, identifier).
 {{ config(
     materialized='incremental', incremental_strategy='append',
-    pre_hook=['{{ start_over() }}', '{{ written_for_this_build() }}'], post_hook='{{ written_to_stay() }}'
+    pre_hook=['{{ start_over(arrives=true) }}', '{{ written_for_this_build() }}'], post_hook='{{ written_to_stay() }}'
 ) }}
 
 select

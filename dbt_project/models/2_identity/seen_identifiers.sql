@@ -66,15 +66,25 @@ held as (
         last_seen_at
     from {{ earlier_identifiers }}
     union all
+    -- The oldest profile that holds a member; decisions that contradict each other can keep members apart.
     select
-        forced.handle as identifier,
-        min(known.founded_at) as founded_at,
+        oldest.handle as identifier,
+        oldest.founded_at,
         min(known.profile_id) as profile_id,
         cast(null as {{ dbt.type_timestamp() }}) as first_seen_at,
         cast(null as {{ dbt.type_timestamp() }}) as last_seen_at
-    from {{ ref('forced') }} as forced
-    inner join {{ earlier_identifiers }} as known on known.identifier = forced.identifier
-    group by forced.handle
+    from (
+        select
+            forced.handle,
+            min(known.founded_at) as founded_at
+        from {{ ref('forced') }} as forced
+        inner join {{ earlier_identifiers }} as known on known.identifier = forced.identifier
+        group by forced.handle
+    ) as oldest
+    inner join {{ ref('forced') }} as forced on forced.handle = oldest.handle
+    inner join {{ earlier_identifiers }} as known
+        on known.identifier = forced.identifier and known.founded_at = oldest.founded_at
+    group by oldest.handle, oldest.founded_at
 )
 {% endif %}
 
