@@ -107,27 +107,24 @@
     {%- set state = namespace(after=-1) -%}
     {%- if begun and ended and not flags.FULL_REFRESH
         and adapter.get_relation(this.database, this.schema, 'identifiers')
-        and adapter.get_relation(this.database, this.schema, 'deciders')
-        and adapter.get_relation(this.database, this.schema, 'kept') -%}
+        and cdp.keeps_all_tuples() -%}
         {%- set last = run_query('select resolution_no, through_arrival, signature from ' ~ ended) -%}
-        {%- if last.rows | length and last.rows[0][0] == number and last.rows[0][2] == signature
-            and cdp.same_span('kept', 'deciders') -%}
+        {%- if last.rows | length and last.rows[0][0] == number and last.rows[0][2] == signature -%}
             {%- set state.after = last.rows[0][1] -%}
         {%- endif -%}
     {%- endif -%}
     {{ return({'number': number + 1, 'after': state.after, 'signature': signature}) }}
 {%- endmacro %}
 
-{# Whether two relations begin and end with the same arrival: both hold every tuple that kept an identifier, unless one of
-   them was refreshed alone. #}
-{% macro same_span(one, other) -%}
-    {%- set spans = [] -%}
-    {%- for name in [one, other] -%}
-        {%- set found = run_query('select min(arrival), max(arrival) from '
-            ~ adapter.get_relation(this.database, this.schema, name)) -%}
-        {%- do spans.append(found.rows[0] | list) -%}
-    {%- endfor -%}
-    {{ return(spans[0] == spans[1]) }}
+{# Whether `kept` is as old as the oldest profile, which its first tuple founded: it is not after it, or `identifiers`, was
+   refreshed alone. One of an older version has no deciding identifiers. #}
+{% macro keeps_all_tuples() -%}
+    {%- set kept = adapter.get_relation(this.database, this.schema, 'kept') -%}
+    {%- if not kept or 'decides' not in (adapter.get_columns_in_relation(kept) | map(attribute='name') | map('lower')) -%}
+        {{ return(false) }}
+    {%- endif -%}
+    {{ return(cdp.scalar('select min(arrival) from ' ~ kept) == cdp.scalar('select min(founded_at) from '
+        ~ adapter.get_relation(this.database, this.schema, 'identifiers'))) }}
 {%- endmacro %}
 
 {# The messages of this build are those that arrived after this. A literal, so that engines skip what they need not read. #}

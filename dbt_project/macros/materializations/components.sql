@@ -8,18 +8,16 @@
 {# `edges` is a relation (instance, a, b). Fills the scratch table `into` (instance, node, root) with one row per node that is
    not the smallest of its component; root is the smallest. Returns the number of rounds. #}
 {% macro components_of(edges, into) -%}
-    {%- set state = namespace(round=0, jumps=0, open=0, moving=0) -%}
-    {%- set state.open = cdp.run_all(cdp.filled('edges_0',
-        'select distinct instance, case when a < b then a else b end as a, case when a < b then b else a end as b from '
-        ~ edges ~ ' where a <> b') + ['select count(*) from ' ~ cdp.scratch('edges_0')]) -%}
+    {%- set state = namespace(round=0, jumps=0, open=1, moving=0, moves=[], edges='(select distinct instance, '
+        ~ 'case when a < b then a else b end as a, case when a < b then b else a end as b from ' ~ edges ~ ' where a <> b)') -%}
     {%- for _ in range(10000) -%}
         {%- if state.open == 0 -%}{%- break -%}{%- endif -%}
         {%- set state.round = state.round + 1 -%}
         {%- set prefix = 'pointers_' ~ state.round ~ '_' -%}
         {%- set state.jump = 0 -%}
         {%- set state.moving = cdp.run_all(
-            cdp.filled(prefix ~ '0', 'select instance, b as node, min(a) as root from '
-                ~ cdp.scratch('edges_' ~ (state.round - 1)) ~ ' group by instance, b')
+            cdp.filled(prefix ~ '0', 'select instance, b as node, min(a) as root from ' ~ state.edges
+                ~ ' as edges group by instance, b')
             + ['select count(*) from ' ~ cdp.scratch(prefix ~ '0') ~ ' as here inner join ' ~ cdp.scratch(prefix ~ '0')
                 ~ ' as there on there.instance = here.instance and there.node = here.root']) -%}
         {%- for _ in range(128) -%}
@@ -33,35 +31,37 @@
                 + cdp.emptied([from]) + ['select coalesce(sum(moved), 0) from ' ~ cdp.scratch(to)]) -%}
         {%- endfor -%}
         {%- set state.jumps = state.jumps + state.jump -%}
-        {%- set pointers = cdp.scratch(prefix ~ state.jump) -%}
-        {%- set from, to = 'edges_' ~ (state.round - 1), 'edges_' ~ state.round -%}
+        {%- set pointers, left_edges = prefix ~ state.jump, 'edges_' ~ state.round -%}
+        {%- do state.moves.append(pointers) -%}
         {%- set state.open = cdp.run_all(
-            cdp.filled('moves_' ~ state.round, 'select instance, node, root from ' ~ pointers)
-            + cdp.filled(to, 'select distinct instance, case when a < b then a else b end as a, '
+            cdp.filled(left_edges, 'select distinct instance, case when a < b then a else b end as a, '
                 ~ 'case when a < b then b else a end as b from ('
                 ~ 'select edges.instance, coalesce(left_end.root, edges.a) as a, coalesce(right_end.root, edges.b) as b from '
-                ~ cdp.scratch(from) ~ ' as edges left join ' ~ pointers ~ ' as left_end on left_end.instance = edges.instance '
-                ~ 'and left_end.node = edges.a left join ' ~ pointers ~ ' as right_end on right_end.instance = edges.instance '
+                ~ state.edges ~ ' as edges left join ' ~ cdp.scratch(pointers) ~ ' as left_end on left_end.instance = edges.instance '
+                ~ 'and left_end.node = edges.a left join ' ~ cdp.scratch(pointers) ~ ' as right_end on right_end.instance = edges.instance '
                 ~ 'and right_end.node = edges.b) as moved where a <> b')
-            + cdp.emptied([prefix ~ state.jump, from]) + ['select count(*) from ' ~ cdp.scratch(to)]) -%}
+            + (cdp.emptied(['edges_' ~ (state.round - 1)]) if state.round > 1 else [])
+            + ['select count(*) from ' ~ cdp.scratch(left_edges)]) -%}
+        {%- set state.edges = cdp.scratch(left_edges) -%}
     {%- endfor -%}
     {%- if state.open > 0 -%}
         {{ exceptions.raise_compiler_error('Components of ' ~ edges ~ ' did not settle.') }}
     {%- endif -%}
 
-    {# What moved in a later round moves on where it had moved to in an earlier one. #}
-    {%- set statements = cdp.emptied(['edges_' ~ state.round]) + cdp.filled('roots_0',
-        'select cast(null as ' ~ dbt.type_bigint() ~ ') as instance, cast(null as ' ~ dbt.type_bigint() ~ ') as node, '
-        ~ 'cast(null as ' ~ dbt.type_bigint() ~ ') as root from (select 1 as nothing) as nobody where 1 = 0') -%}
+    {# What moved in a later round moves on where it had moved to in an earlier one: from the last round back to the first. #}
+    {%- set statements = cdp.emptied(['edges_' ~ state.round]) -%}
     {%- for round in range(state.round, 0, -1) -%}
-        {%- set moves, later, to = 'moves_' ~ round, 'roots_' ~ (loop.index - 1), 'roots_' ~ loop.index -%}
-        {%- do statements.extend(cdp.filled(to,
-            'select moves.instance, moves.node, coalesce(later.root, moves.root) as root from ' ~ cdp.scratch(moves)
-            ~ ' as moves left join ' ~ cdp.scratch(later) ~ ' as later on later.instance = moves.instance and later.node = moves.root '
-            ~ 'union all select instance, node, root from ' ~ cdp.scratch(later)) + cdp.emptied([moves, later])) -%}
+        {%- set moves, later, to = state.moves[round - 1], 'roots_' ~ (round + 1), into if round == 1 else 'roots_' ~ round -%}
+        {%- if loop.first -%}
+            {%- do statements.extend(cdp.filled(to, 'select instance, node, root from ' ~ cdp.scratch(moves)) + cdp.emptied([moves])) -%}
+        {%- else -%}
+            {%- do statements.extend(cdp.filled(to,
+                'select moves.instance, moves.node, coalesce(later.root, moves.root) as root from ' ~ cdp.scratch(moves)
+                ~ ' as moves left join ' ~ cdp.scratch(later) ~ ' as later on later.instance = moves.instance and later.node = moves.root '
+                ~ 'union all select instance, node, root from ' ~ cdp.scratch(later)) + cdp.emptied([moves, later])) -%}
+        {%- endif -%}
     {%- endfor -%}
-    {%- set last = 'roots_' ~ state.round -%}
-    {%- do cdp.run_all(statements + cdp.filled(into, 'select * from ' ~ cdp.scratch(last)) + cdp.emptied([last]) + ['select 1']) -%}
+    {%- do cdp.run_all(statements + ['select 1']) -%}
     {%- do log(this.identifier ~ ': components settled after ' ~ state.round ~ ' rounds, ' ~ state.jumps ~ ' jumps', info=false) -%}
     {{ return(state.round) }}
 {%- endmacro %}
@@ -80,9 +80,3 @@
     {{ run_hooks(post_hooks, inside_transaction=false) }}
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
-
-{% macro replace_table(target_relation, sql) -%}
-    {%- set existing = adapter.get_relation(this.database, this.schema, this.identifier) -%}
-    {%- if existing -%}{%- do adapter.drop_relation(existing) -%}{%- endif -%}
-    {%- call statement('main') -%}{{ create_table_as(false, target_relation, sql) }}{%- endcall -%}
-{%- endmacro %}

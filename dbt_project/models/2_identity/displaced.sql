@@ -1,5 +1,6 @@
 -- Identifiers that some message of this build had to drop, with their place: the first message that kept them (node), and
 -- the times of those that did; none where every message dropped them. One row per identifier.
+{{ config(materialized='intermediate') }}
 with dropped as (
     select distinct identifier
     from {{ ref('drops') }}

@@ -1,5 +1,6 @@
 -- Members of forced groups. A group has a handle, an identifier of its own that every message with a member carries, too,
 -- and it counts against limits in their place: once per type. One row per member.
+{{ config(materialized='intermediate') }}
 with members as (
     select
         node as identifier,

@@ -1,6 +1,6 @@
 -- The profiles that this build's messages touch, with their ids: md5 of the founding message's id.
 -- One row per profile (founded_at: its founding arrival).
-{{ config(pre_hook='{{ written_for_this_build() }}', post_hook='{{ written_to_stay() }}') }}
+{{ config(materialized='intermediate') }}
 select
     messages.arrival as founded_at,
     {{ dbt.hash('messages.message_id') }} as profile_id

@@ -1,6 +1,7 @@
 -- What counts against which rule: per linked identifier that nobody holds yet (node: minus its key), and per profile that
 -- this build's messages touch (node: its founding arrival). `shared_node` is the node in links.
 -- One row per (node, rule).
+{{ config(materialized='intermediate') }}
 {% set earlier_identifiers = earlier_identity('identifiers') %}
 with group_types as (
     select distinct

@@ -1,6 +1,6 @@
 -- What messages say belongs together, before any rule is asked: the tuples that carry more than one identifier that may
 -- link. One row per (tuple, identifier); a handle stands with the strongest of its group in the tuple.
-{{ config(pre_hook='{{ written_for_this_build() }}', post_hook='{{ written_to_stay() }}') }}
+{{ config(materialized='intermediate') }}
 with linkable as (
     select
         sightings.arrival,

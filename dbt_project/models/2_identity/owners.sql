@@ -6,5 +6,5 @@ select
     tuples.identifiers,
     identifiers.profile_id
 from {{ ref('tuples') }} as tuples
-left join {{ ref('deciders') }} as deciders on deciders.arrival = tuples.arrival
-left join {{ ref('identifiers') }} as identifiers on identifiers.identifier = deciders.identifier
+left join {{ ref('kept') }} as deciding on deciding.arrival = tuples.arrival and deciding.decides
+left join {{ ref('identifiers') }} as identifiers on identifiers.identifier = deciding.identifier

@@ -3,7 +3,6 @@
 -- depends_on: {{ ref('identifiers') }}
 -- depends_on: {{ ref('merges') }}
 -- depends_on: {{ ref('refusals') }}
--- depends_on: {{ ref('deciders') }}
 -- depends_on: {{ ref('kept') }}
 select
     resolution_no,

@@ -1,7 +1,7 @@
 -- The identifiers in the messages of this build, with the rule that blocks each if one does, and the profile that holds
 -- it already. Until it is placed, an identifier's node is its first arrival; afterwards its profile's founding arrival.
 -- One row per identifier; a forced group's handle is one, too.
-{{ config(pre_hook='{{ written_for_this_build() }}', post_hook='{{ written_to_stay() }}') }}
+{{ config(materialized='intermediate') }}
 {% set earlier_identifiers = earlier_identity('identifiers') %}
 with grouped as (
     select

@@ -1,6 +1,7 @@
 -- Where a resolution goes on after an earlier one: the distinct sets of identifiers in the messages of this build, each with
 -- its first arrival in it. None where it starts from the beginning: `tuples` holds just these then, and is large.
 -- One row per distinct identifiers.
+{{ config(materialized='intermediate') }}
 -- depends_on: {{ ref('messages') }}
 -- depends_on: {{ ref('resolution') }}
 

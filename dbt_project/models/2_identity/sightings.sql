@@ -1,5 +1,5 @@
 -- Each identifier of each set that this build met first, normalised, with its 63-bit key. One row per (tuple, place in it).
-{{ config(pre_hook='{{ written_for_this_build() }}', post_hook='{{ written_to_stay() }}') }}
+{{ config(materialized='intermediate') }}
 with new_tuples as (
     select
         identifiers,

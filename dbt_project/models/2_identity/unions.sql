@@ -1,5 +1,6 @@
 -- Messages that carry identifiers of more than one founded profile. One row per pair of profiles that a message joins
 -- (a is the older founding arrival), with the strongest identifiers on either side, which make the link.
+{{ config(materialized='intermediate') }}
 with sides as (
     select
         sightings.arrival,
