@@ -236,11 +236,41 @@ def test_increments_equal_a_rebuild_equal_the_reference(worlds: dict[str, World]
         people = resolve(arrived(batches[: number + 1]), frozenset({"null"}))
         check_against(people, in_warehouse(tmp_path))
         check_vitals(tmp_path)
+        assert starts_over(tmp_path) == (number == 0), "only the first build resolves from the beginning"
     assert people.merges, "some worlds must merge"
     assert any(rule == "merge_protection" for _, rule in people.refusals), "some worlds must meet a limit"
     increments = in_warehouse(tmp_path)
     build(tmp_path, "--full-refresh")
     assert in_warehouse(tmp_path) == increments
+
+
+def starts_over(home: Path) -> bool:
+    [(after,)] = Platform(home).rows("select after_arrival from identity.resolved")
+    return bool(after < 0)
+
+
+def test_models_run_alone_between_builds_change_nobody(tmp_path: Path) -> None:
+    """Run again, they write what they had written; refreshed, `kept` or `identifiers` lose what earlier builds put there, so
+    the next resolution starts from the beginning."""
+    batches = in_batches(generated(40, "alone").values())
+    prepare(tmp_path)
+
+    def step(number: int, *alone: str, lost: bool) -> None:
+        if alone:
+            done = dbt(PROJECT, tmp_path, "run", *alone)
+            assert done.returncode == 0, done.stdout[-6000:]
+        land(tmp_path, batches[number])
+        build(tmp_path, "--exclude-resource-type", "test", "--select", "+resolved", "+events")
+        assert starts_over(tmp_path) == lost
+        check_against(resolve(arrived(batches[: number + 1]), frozenset({"null"})), in_warehouse(tmp_path))
+
+    step(0, lost=True)
+    step(1, "--select", "seen_tuples", "seen_again", "tuples", "kept", lost=False)
+    step(2, "--full-refresh", "--select", "kept", lost=True)
+    again = in_warehouse(tmp_path)
+    done = dbt(PROJECT, tmp_path, "run", "--select", "seen_tuples", "seen_again", "tuples", "kept", "identifiers")
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert in_warehouse(tmp_path) == again
 
 
 def test_components_are_those_of_networkx(worlds: dict[str, World], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +302,9 @@ def test_overrides_hold_from_the_beginning_and_splits_are_logged(tmp_path: Path)
     for one in worlds:
         pool = sorted({i for _, m in one.sent for i in m.identifiers if i != BLOCKED})
         for _ in range(rng.choice([1, 1, 2, 3]) if len(pool) >= 2 else 0):
-            decided[rng.choice(list(decided))].append(tuple(rng.sample(pool, 2)))  # type: ignore[arg-type]
+            action = rng.choice(list(decided))
+            a, b = rng.sample(pool, 2)
+            decided[action].append((a, b))
     # A forced identifier may be cut from another one, too; forbidding it what its group holds would be a contradiction.
     forced = {identifier for pair in decided["force"] for identifier in pair}
     decided["forbid"] = [pair for pair in decided["forbid"] if not forced & set(pair)]
@@ -300,6 +332,7 @@ def test_overrides_hold_from_the_beginning_and_splits_are_logged(tmp_path: Path)
     land(home, third)
     build(home, project=project)
     check_vitals(home)
+    assert not starts_over(home), "decisions that did not change must not cost a resolution from the beginning"
     ordered = arrived([first, second, third])
     increments = in_warehouse(home)
     check_against(
