@@ -161,7 +161,9 @@ def prepare(home: Path) -> None:
 
 
 def build(home: Path, *more: str, project: Path = PROJECT) -> None:
-    done = dbt(project, home, "build", "--exclude-resource-type", "unit_test", *more)
+    """Staging, identity and the events, with their tests: the layers that the reference knows."""
+    selected = ("--select", "+2_identity", "+events", "--indirect-selection", "buildable")
+    done = dbt(project, home, "build", "--exclude-resource-type", "unit_test", *selected, *more)
     assert done.returncode == 0, done.stdout[-6000:]
 
 
@@ -257,7 +259,7 @@ def test_models_run_alone_between_builds_change_nobody(tmp_path: Path) -> None:
 
     def step(number: int) -> Found:
         land(tmp_path, batches[number])
-        build(tmp_path, "--exclude-resource-type", "test", "--select", "+resolved", "+events")
+        build(tmp_path, "--exclude-resource-type", "test")
         found = in_warehouse(tmp_path)
         check_against(resolve(arrived(batches[: number + 1]), frozenset({"null"})), found)
         return found

@@ -5,9 +5,9 @@ Floors, each one statement of DuckDB over the same staged messages:
           (the floor of the prototypes, which read such tuples from columns)
   texts   the distinct texts of the identifiers, nothing parsed: what no resolution could do without
 
-Medians of REPEATS runs. `SQL` is the CPU of the warehouse's statements, `CPU` that of the process without dbt's start; the
-difference is dbt's own work for each model, the same whatever the number of messages. Goals: see the last lines.
-`make bench EVENTS=10000000`.
+Medians of REPEATS rounds, in each of which everything has its turn. `SQL` is the CPU of the models' statements, `CPU` that
+of the process from its first statement on; the difference is dbt's own work for each model, the same whatever the number of
+messages. Goals: see the last lines. `make bench EVENTS=10000000`.
 """
 
 import importlib.util
@@ -25,9 +25,10 @@ from pathlib import Path
 import duckdb
 
 from cdp_orchestration.identity.rules import identity_rules
+from tests import parsed
 from tests.bench.layers import dbt_run, measured
 from tests.bench.statements import cpu
-from tests.harness import PROJECT
+from tests.harness import PROJECT, Platform
 from tests.test_identity import prepare
 
 REPEATS = 3
@@ -106,7 +107,7 @@ FLOORS = {
 
 @dataclass
 class Cost:
-    """Of one run: CPU seconds of the warehouse's statements, of the process without dbt's start, wall seconds, peak MB."""
+    """Of one run: CPU seconds of the models' statements, of the process from its first statement on, wall seconds, peak MB."""
 
     sql: float
     cpu: float = 0.0
@@ -130,15 +131,14 @@ def floor(home: Path, name: str) -> Cost:
     return cost
 
 
-def run(home: Path, *select: str, start: Cost | None = None) -> tuple[Cost, dict[str, float]]:
-    """One dbt run, without dbt's start; and the CPU seconds of each node's statements."""
+def run(home: Path, *select: str) -> tuple[Cost, dict[str, float]]:
+    """One dbt run, and the CPU seconds of each node's statements."""
     report = home / "statements.json"
     os.sync()  # what was staged is not written back while the clock runs
     arguments = dbt_run(home, *select)[1:]
-    whole = measured([sys.executable, "-m", "tests.bench.statements", str(report), *arguments], home)
+    measured([sys.executable, "-m", "tests.bench.statements", str(report), *arguments], home)
     spent = json.loads(report.read_text())
-    before = start or Cost(0)
-    return Cost(spent["sql"], whole.cpu - before.cpu, whole.wall - before.wall, spent["megabytes"]), spent["nodes"]
+    return Cost(spent["sql"], spent["cpu"], spent["wall"], spent["megabytes"]), spent["nodes"]
 
 
 def emptied(home: Path) -> None:
@@ -151,29 +151,20 @@ def emptied(home: Path) -> None:
             connection.execute(f"drop {'view' if kind == 'VIEW' else 'table'} identity.{name}")
 
 
-def full(home: Path, start: Cost, *more: str) -> Cost:
-    costs = []
-    for _ in range(REPEATS):
-        emptied(home)
-        costs.append(run(home, "2_identity", *more, start=start)[0])
-    return median(costs)
-
-
-def increment(home: Path, total: int, start: Cost) -> tuple[Cost, dict[str, float]]:
-    """The newest 1 % of the messages, over a resolution of the other 99 %; and the nodes of the last run."""
-    warehouse, before = home / "warehouse.duckdb", home / "before.duckdb"
-    costs, nodes = [], {}
+def full(home: Path, *more: str) -> Cost:
     emptied(home)
-    stage(home, total, total * 99 // 100)
-    run(home, "2_identity")
-    stage(home, total, total)
-    shutil.copy(warehouse, before)
-    for _ in range(REPEATS):
-        shutil.copy(before, warehouse)
-        cost, nodes = run(home, "2_identity", start=start)
-        costs.append(cost)
-    before.unlink()
-    return median(costs), nodes
+    return run(home, "2_identity", *more)[0]
+
+
+def new_home(home: Path) -> Path:
+    """Without messages; with the decisions of operators, of which there are none."""
+    home.mkdir()
+    prepare(home)
+    parsed.start_from_it(home, PROJECT, Platform(home).environment())
+    seed = dbt_run(home)
+    seed[seed.index("run")] = "seed"
+    measured(seed[: seed.index("--select")], home)
+    return home
 
 
 def without_limits() -> list[str]:
@@ -184,10 +175,6 @@ def without_limits() -> list[str]:
 
 def components(home: Path) -> tuple[float, float | None]:
     """CPU seconds of ours and of Splink's (None where it is not installed) on the edges of the last full resolution."""
-    ours = []
-    for _ in range(REPEATS):
-        spent = run(home, "reachable")[1]
-        ours.append(spent["reachable"])  # its edges are made under a name of their own
     with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
         connection.execute(
             "create or replace table main.edges as select distinct oldest.node as a, links.node as b from identity.links "
@@ -198,17 +185,17 @@ def components(home: Path) -> tuple[float, float | None]:
             "select (select count(*) from (select a from main.edges union select b from main.edges)) "
             "- (select count(*) from identity.reachable)"
         ).fetchall()
-    if not importlib.util.find_spec("splink"):
-        return statistics.median(ours), None
-    theirs = []
+    ours, theirs = [], []
     for _ in range(REPEATS):
-        command = [sys.executable, "-m", "tests.bench.components", "splink", str(home / "warehouse.duckdb")]
-        told = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
-        found = json.loads(told.stdout.splitlines()[-1])
-        if found["components"] != count:
-            raise SystemExit(f"Splink finds {found['components']} components, ours are {count}.")
-        theirs.append(found["cpu"])
-    return statistics.median(ours), statistics.median(theirs)
+        ours.append(run(home, "reachable")[1]["reachable"])  # its edges are made under a name of their own
+        if importlib.util.find_spec("splink"):
+            command = [sys.executable, "-m", "tests.bench.components", "splink", str(home / "warehouse.duckdb")]
+            told = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+            found = json.loads(told.stdout.splitlines()[-1])
+            if found["components"] != count:
+                raise SystemExit(f"Splink finds {found['components']} components, ours are {count}.")
+            theirs.append(found["cpu"])
+    return statistics.median(ours), statistics.median(theirs) if theirs else None
 
 
 def show(what: str, cost: Cost, floors: dict[str, Cost]) -> None:
@@ -216,65 +203,77 @@ def show(what: str, cost: Cost, floors: dict[str, Cost]) -> None:
     print(f"{what:<42}{cost.wall:>7.2f}{cost.sql:>7.2f}{cost.cpu:>7.2f}{cost.megabytes:>8.0f}{ratios}", flush=True)
 
 
-def main(total: int, short: bool = False) -> None:
-    with tempfile.TemporaryDirectory(prefix="cdp-bench-") as folder:
-        home = Path(folder)
-        prepare(home)
-        stage(home, total, total)
-        seed = dbt_run(home)
-        seed[seed.index("run")] = "seed"
-        measured(seed[: seed.index("--select")], home)
-        for variables in ([], without_limits()):  # parses
-            run(home, "nothing_of_this_name", *variables)
-        start = median([run(home, "nothing_of_this_name")[0] for _ in range(REPEATS)])
-        floors = {name: median([floor(home, name) for _ in range(REPEATS)]) for name in FLOORS}
-        print(f"{total:,} events, median of {REPEATS}; dbt's own start, taken off: {start.cpu:.2f} s CPU")
-        print(f"{'':<42}{'wall':>7}{'SQL':>7}{'CPU':>7}{'peak MB':>8}{'SQL, CPU / tuples':>18}{'/ texts':>18}")
-        for name, ground in floors.items():
-            show(f"floor: distinct identifier {name}", ground, floors)
-        unlimited = full(home, start, *without_limits())
-        show("full, components only (no limits)", unlimited, floors)
-        protected = full(home, start)
-        show("full, with merge protection", protected, floors)
-        ours = splinks = None
-        if not short:
-            ours, splinks = components(home)
-        added, nodes = increment(home, total, start)
-        show("1 % new events", added, floors)
-        most = sorted(nodes.items(), key=lambda node: -node[1])[:6]
-        print("    of it " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in most))
-        ground = floors["tuples"].sql
-        print(
-            f"full / floor of tuples: {protected.sql / ground:.2f} (goal 2.2), dbt's own work included {protected.cpu / ground:.2f}"
-        )
-        print(f"protection adds {protected.sql / unlimited.sql - 1:.1%} to plain components (goal: at most 25 %)")
-        print(
-            f"1 % new events cost {added.sql / protected.sql:.1%} of a full resolution (goal 8 % at 10M), "
-            f"dbt's own work included {added.cpu / protected.cpu:.1%}"
-        )
-        if short:
-            return
-        told = (
-            f"{ours / splinks:.2f} of Splink's {splinks:.2f} s (goal 0.5)"
-            if ours and splinks
-            else "Splink is not installed (pip install -e '.[bench]')"
-        )
-        print(f"components alone: {ours:.2f} s CPU, {told}")
-        emptied(home)
-        stage(home, total, total // 5)
-        fifth = full(home, start)
-        show("full, of a fifth of the events", fifth, floors)
-        print(
-            f"five times the events take {protected.sql / fifth.sql:.2f} times the CPU, "
-            f"{protected.wall / fifth.wall:.2f} times the wall time (goal 6)"
-        )
-        if total <= 1_000_000:
-            emptied(home)
-            stage(home, total, total, chain=True)
-            show("full, and a chain of 1,000 over its limit", run(home, "2_identity", start=start)[0], floors)
+def main(total: int, folder: Path, short: bool = False) -> None:
+    os.environ[parsed.KEPT] = str(folder)
+    # A home each for what is compared, so that one can be measured after the other, round after round: what else the machine
+    # does meets all of them.
+    home, unlimited, grown = (new_home(folder / name) for name in ("full", "unlimited", "grown"))
+    stage(home, total, total)
+    shutil.copy(home / "warehouse.duckdb", unlimited / "warehouse.duckdb")
+    stage(grown, total, total * 99 // 100)
+    run(grown, "2_identity")
+    stage(grown, total, total)
+    before = (grown / "warehouse.duckdb").rename(grown / "before.duckdb")
+    costs: dict[str, list[Cost]] = {name: [] for name in (*FLOORS, "unlimited", "protected", "added")}
+    nodes: dict[str, float] = {}
+    for _ in range(REPEATS):
+        for name in FLOORS:
+            costs[name].append(floor(home, name))
+        costs["unlimited"].append(full(unlimited, *without_limits()))
+        costs["protected"].append(full(home))
+        shutil.copy(before, grown / "warehouse.duckdb")
+        cost, nodes = run(grown, "2_identity")
+        costs["added"].append(cost)
+    medians = {name: median(several) for name, several in costs.items()}
+    floors = {name: medians[name] for name in FLOORS}
+    plain, protected, added = medians["unlimited"], medians["protected"], medians["added"]
+    print(f"{total:,} events, median of {REPEATS} rounds; dbt from its first statement on")
+    print(f"{'':<42}{'wall':>7}{'SQL':>7}{'CPU':>7}{'peak MB':>8}{'SQL, CPU / tuples':>18}{'/ texts':>18}")
+    for name, ground in floors.items():
+        show(f"floor: distinct identifier {name}", ground, floors)
+    show("full, components only (no limits)", plain, floors)
+    show("full, with merge protection", protected, floors)
+    show("1 % new events", added, floors)
+    most = sorted(nodes.items(), key=lambda node: -node[1])[:6]
+    print("    of it " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in most))
+    ground_sql = floors["tuples"].sql
+    print(
+        f"full / floor of tuples: {protected.sql / ground_sql:.2f} (goal 2.2), "
+        f"dbt's own work included {protected.cpu / ground_sql:.2f}"
+    )
+    print(f"protection adds {protected.sql / plain.sql - 1:.1%} to plain components (goal: at most 25 %)")
+    print(
+        f"1 % new events cost {added.sql / protected.sql:.1%} of a full resolution (goal 8 % at 10M), "
+        f"dbt's own work included {added.cpu / protected.cpu:.1%}; rounds: "
+        + ", ".join(f"{one.sql / whole.sql:.1%}" for one, whole in zip(costs["added"], costs["protected"], strict=True))
+    )
+    if short:
+        return
+    ours, splinks = components(home)
+    told = (
+        f"{ours / splinks:.2f} of Splink's {splinks:.2f} s (goal 0.5)"
+        if splinks
+        else "Splink is not installed (pip install -e '.[bench]')"
+    )
+    print(f"components alone: {ours:.2f} s CPU, {told}")
+    fifths, wholes = [], []
+    stage(unlimited, total, total // 5)
+    for _ in range(REPEATS):
+        fifths.append(full(unlimited))
+        wholes.append(full(home))
+    fifth, whole = median(fifths), median(wholes)
+    show("full, of a fifth of the events", fifth, floors)
+    print(
+        f"five times the events take {whole.sql / fifth.sql:.2f} times the CPU, "
+        f"{whole.wall / fifth.wall:.2f} times the wall time (goal 6)"
+    )
+    if total <= 1_000_000:
+        stage(unlimited, total, total, chain=True)
+        show("full, and a chain of 1,000 over its limit", full(unlimited), floors)
 
 
 if __name__ == "__main__":
-    began = time.monotonic()
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000, short="short" in sys.argv[2:])
-    print(f"bench took {time.monotonic() - began:.0f} s on {os.cpu_count()} cores")
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="cdp-bench-") as scratch:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000, Path(scratch), short="short" in sys.argv[2:])
+    print(f"bench took {time.monotonic() - started:.0f} s on {os.cpu_count()} cores")

@@ -44,12 +44,14 @@
         {%- set waiting, holdings = cdp.scratch('waiting_' ~ before), cdp.scratch('holdings_' ~ before) -%}
         {%- set judged, dropped, open, merged =
             cdp.scratch('judged'), cdp.scratch('dropped'), cdp.scratch('open'), cdp.scratch('merged') -%}
-        {# judged: per message, how many profiles it touches, and whether they may be one (an identifier that nobody holds and
-           that is left alone always joins its forced group). merged: the messages whose turn it is for all of their profiles. #}
+        {# judged: per message, whether it touches more than one profile, and whether they may be one (an identifier that nobody
+           holds and that is left alone always joins its forced group). merged: the messages whose turn it is for all of their
+           profiles. #}
         {%- set state.left = cdp.run_all(
             cdp.filled('judged',
-                'select touched.arrival, count(distinct touched.node) as nodes, case when count(distinct touched.stands_with) = 1 '
-                ~ 'and max(case when touched.identifier = touched.stands_with and touched.node = -touched.identifier then 1 else 0 end) = 1 '
+                'select touched.arrival, case when min(touched.node) < max(touched.node) then 1 else 0 end as joins, '
+                ~ 'case when min(touched.stands_with) = max(touched.stands_with) and max(case when touched.identifier = '
+                ~ 'touched.stands_with and touched.node = -touched.identifier then 1 else 0 end) = 1 '
                 ~ 'then null else max(broken.is_broken) end as is_broken from '
                 ~ waiting ~ ' as touched left join (select pairs.arrival, 1 as is_broken from (select distinct arrival, node from '
                 ~ waiting ~ ') as pairs inner join ' ~ holdings ~ ' as holdings on holdings.node = pairs.node '
@@ -58,12 +60,12 @@
             + cdp.filled('dropped',
                 'select waiting.arrival, waiting.identifier from ' ~ waiting ~ ' as waiting inner join (select last.arrival, '
                 ~ 'max(last.drop_order) as drop_order from ' ~ waiting ~ ' as last inner join ' ~ judged ~ ' as judged on '
-                ~ 'judged.arrival = last.arrival and judged.nodes > 1 and judged.is_broken = 1 group by last.arrival) as weakest '
+                ~ 'judged.arrival = last.arrival and judged.joins = 1 and judged.is_broken = 1 group by last.arrival) as weakest '
                 ~ 'on weakest.arrival = waiting.arrival inner join ' ~ waiting ~ ' as gone on gone.arrival = weakest.arrival '
                 ~ 'and gone.drop_order = weakest.drop_order and gone.stands_with = waiting.stands_with')
             + cdp.filled('open',
                 'select waiting.arrival, waiting.identifier, waiting.stands_with, waiting.node, waiting.drop_order, judged.is_broken from ' ~ waiting
-                ~ ' as waiting inner join ' ~ judged ~ ' as judged on judged.arrival = waiting.arrival and judged.nodes > 1 '
+                ~ ' as waiting inner join ' ~ judged ~ ' as judged on judged.arrival = waiting.arrival and judged.joins = 1 '
                 ~ 'left join ' ~ dropped ~ ' as dropped on dropped.arrival = waiting.arrival and dropped.identifier = waiting.identifier '
                 ~ 'where dropped.arrival is null')
             + cdp.filled('merged',
