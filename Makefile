@@ -38,7 +38,7 @@ $(VENV)/cloud: $(VENV)/ready
 	@touch $@
 
 test: $(VENV)/cloud  ## Run the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # Spark is large and needs Java, so it has an environment of its own; the other tests skip it.
 .venv-spark/ready: pyproject.toml .ci/constraints.txt

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from tests import parsed
+from tests import parsed, warm
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared"
@@ -29,10 +28,10 @@ class Platform:
         """Run a verb; the result has returncode, stdout and stderr."""
         if arguments[0] != "reset":
             parsed.start_from_it(self.root, self.project, self.environment(**environment))
-        return subprocess.run(
-            [sys.executable, "-m", "cdp_orchestration.cli", *arguments],
-            cwd=self.project, env=self.environment(**environment), capture_output=True, text=True, timeout=600, check=False,
-        )  # fmt: skip
+        return self.python("-m", "cdp_orchestration.cli", *arguments, **environment)
+
+    def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return warm.python(list(arguments), self.project, self.environment(**environment))
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """`cdp run`, which must go well."""
@@ -80,8 +79,8 @@ def dbt(project: Path, home: Path, *arguments: str, **environment: str) -> subpr
     """dbt itself, for tests of models alone."""
     platform = Platform(home, project)
     parsed.start_from_it(home, project, platform.environment(**environment))
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments, "--profiles-dir", str(project / "profiles"),
-         "--target-path", str(home / "dbt"), "--log-path", str(home / "dbt")],
-        cwd=project, env=platform.environment(**environment), capture_output=True, text=True, timeout=600, check=False,
+    return platform.python(
+        "-c", "from dbt.cli.main import cli; cli(prog_name='dbt')", "--no-use-colors", *arguments,
+        "--profiles-dir", str(project / "profiles"), "--target-path", str(home / "dbt"), "--log-path", str(home / "dbt"),
+        **environment,
     )  # fmt: skip

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -59,14 +57,7 @@ with dg.DagsterInstance.get() as instance:
 
 
 def python(platform: Platform, code: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=platform.project,
-        env=platform.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = platform.python("-c", code)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
 

@@ -11,14 +11,21 @@ from cdp_orchestration.demo.run import _refuse_to_go_back
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from tests.harness import Platform
+from tests.test_days import AGREE, OBSERVED, seen
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     platform = Platform(tmp_path_factory.mktemp("demo") / "demo")
     platform.first = platform.cdp("demo", "--people", "400", CDP_DEMO_HOME=str(platform.root))  # type: ignore[attr-defined]
+    platform.after_first = observed(platform)  # type: ignore[attr-defined]
     platform.second = platform.cdp("demo", "--people", "400", CDP_DEMO_HOME=str(platform.root))  # type: ignore[attr-defined]
     return platform
+
+
+def observed(platform: Platform) -> dict[str, object]:
+    files = sorted(file.name for file in (platform.root / "drop").iterdir())
+    return {**seen(platform, AGREE | OBSERVED), "receiver": held_by_the_receiver(platform)["state"], "files": files}
 
 
 def held_by_the_receiver(platform: Platform) -> dict[str, object]:
@@ -47,6 +54,17 @@ def test_the_second_run_lands_and_sends_nothing(demo: Platform) -> None:
     assert "newsletter_to_crm: 0 to add, 0 to update, 0 to remove" in shown
     runs = demo.rows("select sync, count(distinct run_id) from activation.deliveries group by all order by 1")
     assert runs == [("newsletter_to_crm", 1), ("vips_to_file", 1)]
+
+
+def test_the_second_run_changes_nothing(demo: Platform) -> None:
+    before, after = demo.after_first, observed(demo)  # type: ignore[attr-defined]
+    refused = [row for row in before["ledger"] if "'refused'" in row]
+    again = [row for row in after["ledger"] if "'refused'" in row]
+    assert len(again) in (len(refused), 2 * len(refused)), "what was refused is owed, and is tried again"
+    assert [row for row in after.pop("ledger") if row not in again] == [
+        row for row in before.pop("ledger") if row not in refused
+    ]
+    assert after == before
 
 
 def test_every_audience_has_members_and_destinations_hold_what_they_should(demo: Platform) -> None:

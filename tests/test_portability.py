@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import sqlglot
 
 from cdp_orchestration.delivery.plan_sql import should_hold
 from cdp_orchestration.delivery.sync import parse_sync
+from tests import warm
 from tests.dialects import faults
 from tests.harness import PROJECT
 
@@ -32,10 +32,8 @@ def statements(engine: str, home: Path, project: Path = PROJECT, *options: str) 
         assert not os.environ.get("CI"), f"dbt-{engine} is not installed: make test installs it"
         pytest.skip(f"dbt-{engine} is not installed: make test installs it")
     home.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.statements", engine, str(project), str(home), *options],
-        cwd=PROJECT, env={**os.environ, "PYTHONPATH": str(PROJECT)}, capture_output=True, text=True, timeout=600, check=False,
-    )  # fmt: skip
+    arguments = ["-m", "tests.statements", engine, str(project), str(home), *options]
+    done = warm.python(arguments, PROJECT, {**os.environ, "PYTHONPATH": str(PROJECT)})
     assert done.returncode == 0, done.stderr[-4000:]
     return [json.loads(line) for line in (home / "statements.jsonl").read_text().splitlines()]
 

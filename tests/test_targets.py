@@ -2,8 +2,6 @@
 and nothing was written."""
 
 import importlib.util
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +10,7 @@ import click.testing
 import pytest
 
 from tests.conftest import connect
-from tests.harness import PROJECT, Platform
+from tests.harness import Platform
 from tests.test_dagster import IN_ONE_RUN, ME
 
 BUILDING = ["run", "demo", "dev", "load"]
@@ -113,11 +111,8 @@ def test_check_tells_of_the_warehouse_beside_the_definitions(postgres: dict[str,
 
 def test_dagster_does_not_load_without_the_targets_variables(tmp_path: Path) -> None:
     """What its UI shows for the code location."""
-    environment = Platform(tmp_path, engine={"CDP_TARGET": "postgres", "PGHOST": "", "PGUSER": ""}).environment()
-    done = subprocess.run(
-        [sys.executable, "-c", "from cdp_orchestration.definitions import defs; defs()"],
-        cwd=PROJECT, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    platform = Platform(tmp_path, engine={"CDP_TARGET": "postgres", "PGHOST": "", "PGUSER": ""})
+    done = platform.python("-c", "from cdp_orchestration.definitions import defs; defs()")
     assert done.returncode == 1
     assert "CDP_TARGET=postgres needs PGHOST, PGUSER" in done.stderr.strip().splitlines()[-1]
 
@@ -128,10 +123,7 @@ def test_a_server_that_went_away_fails_the_build_in_dagster_with_the_remedy(
     platform = Platform(tmp_path, engine=postgres)
     platform.drop("a.jsonl", [ME])
     assert platform.cdp("check").returncode == 0
-    done = subprocess.run(
-        [sys.executable, "-c", IN_ONE_RUN.format(job="build")],
-        cwd=PROJECT, env=platform.environment(PGHOST="127.0.0.1", PGPORT="9"), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = platform.python("-c", IN_ONE_RUN.format(job="build"), PGHOST="127.0.0.1", PGPORT="9")
     assert "SUCCESS False" in done.stdout, done.stderr
     assert "127.0.0.1:9 cannot be reached" in done.stdout
     assert "Is the server running" in done.stdout
