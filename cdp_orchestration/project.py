@@ -1,8 +1,9 @@
-"""The dbt project as Dagster sees it, with a manifest that is never older than the models."""
+"""The dbt project as Dagster sees it, with a manifest that always says what the models say."""
 
+import hashlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -13,8 +14,10 @@ from packaging import version
 
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
+from cdp_orchestration.identity.rules import decisions
 from cdp_orchestration.warehouse import Warehouse
 
+PARSED_FROM = "parsed_from"  # beside the manifest: the state of the project that it was made from
 DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
 
 
@@ -41,14 +44,17 @@ def dbt_project(home: Home | None = None) -> DbtProject:
     # dagster-dbt seeds each run's own target folder with the parse cache that it finds here.
     os.environ["DBT_TARGET_PATH"] = str(home.dbt_target)
     project = DbtProject(project_dir=PROJECT_ROOT, profiles_dir=PROJECT_ROOT / "profiles", target_path=home.dbt_target)
-    if _is_stale(project.manifest_path):
+    state, parsed_from = state_of(PROJECT_ROOT), home.dbt_target / PARSED_FROM
+    if not project.manifest_path.exists() or not parsed_from.exists() or parsed_from.read_text() != state:
         _parse(project, home)
+        parsed_from.write_text(state)
     return project
 
 
 def _parse(project: DbtProject, home: Home) -> None:
     import subprocess
 
+    decisions()  # what is no text at all, dbt would answer with a traceback
     os.environ["PATH"] = f"{Path(DBT_EXECUTABLE).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     done = subprocess.run(
         [DBT_EXECUTABLE, "--no-use-colors", "--quiet", "parse", "--profiles-dir", str(PROJECT_ROOT / "profiles"),
@@ -60,20 +66,18 @@ def _parse(project: DbtProject, home: Home) -> None:
         raise StopAndTell(f"The dbt project does not parse. dbt says:\n{(done.stdout or done.stderr).strip()}")
 
 
-def _is_stale(manifest: Path) -> bool:
-    if not manifest.exists():
-        return True
-    built = manifest.stat().st_mtime
-    return any(file.stat().st_mtime > built for file in _inputs())
+def state_of(root: Path, place: Path | None = None) -> str:
+    """md5 hex over what the manifest of the checkout `root` is made from, and over where it is (`place`, if it is to move).
 
-
-def _inputs() -> Iterator[Path]:
-    yield PROJECT_ROOT / "dbt_project.yml"
-    yield PROJECT_ROOT / "profiles" / "profiles.yml"
-    yield PROJECT_ROOT / "dbt_project"
-    for path in (PROJECT_ROOT / "dbt_project").rglob("*"):
-        if path.is_dir() or path.suffix in (".sql", ".yml", ".csv"):
-            yield path
+    Contents, not times: an older checkout, an image or a copy that keeps times is newer than no manifest, and differs all the same.
+    """
+    digest = hashlib.md5(str(place or root).encode())
+    inputs = [root / "dbt_project.yml", root / "profiles" / "profiles.yml"]
+    inputs += (path for path in (root / "dbt_project").rglob("*") if path.suffix in (".sql", ".yml", ".csv"))
+    for path in sorted(inputs):
+        digest.update(f"\n{path.relative_to(root)}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def models(manifest: dict[str, Any], folder: str) -> dict[str, dict[str, Any]]:

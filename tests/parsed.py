@@ -2,7 +2,7 @@
 
 Parsing anew takes dbt 4 s of CPU, and the tests make some fifty homes. dbt keeps a parse only for the very connection
 that it was made with, of which a home's warehouse is a part: so the copy is told the home's connection. What was changed
-in a project since (a test's own copy of it, say) is newer than the parse, and dbt parses it.
+in a project since (a test's own copy of it, say) differs from the parse, and dbt parses it.
 """
 
 import fcntl
@@ -43,20 +43,17 @@ def start_from_it(home: Path, project: Path, environment: dict[str, str]) -> Non
     (folder / "partial_parse.msgpack").write_bytes(msgpack.packb(_moved(parse, project, renamed)))
     manifest = (kept / "manifest.json").read_text().replace(f'"{PROJECT}"', f'"{project}"')
     (folder / "manifest.json").write_text(manifest.replace(*renamed) if renamed[0] else manifest)
-    parsed_at = os.stat(kept / "manifest.json").st_mtime
-    os.utime(folder / "manifest.json", (parsed_at, parsed_at))
+    from cdp_orchestration.project import PARSED_FROM, state_of
+
+    (folder / PARSED_FROM).write_text(state_of(PROJECT, place=project))
 
 
 def dbt_parse(folder: Path, environment: dict[str, str]) -> None:
-    from cdp_orchestration.project import _inputs
-
-    newest = max(path.stat().st_mtime for path in _inputs())
     subprocess.run(
         [str(Path(sys.executable).with_name("dbt")), "--quiet", "parse", "--profiles-dir", str(PROJECT / "profiles"),
          "--target-path", str(folder), "--log-path", str(folder)],
         cwd=PROJECT, env=environment, check=True,
     )  # fmt: skip
-    os.utime(folder / "manifest.json", (newest, newest))
 
 
 def connection_of(environment: dict[str, str]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import networkx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -351,11 +352,27 @@ def test_overrides_hold_from_the_beginning_and_splits_are_logged(tmp_path: Path)
     decide(project, {})
     build(home, project=project)
     check_against(resolve(ordered, frozenset({"null"})), in_warehouse(home))
+    # Decided once more: the same pairs split again. What a resolution that was killed had said of splits is forgotten.
+    with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
+        connection.execute(
+            "insert into identity.splits select 'a', 'b', split_at, 'email', 'nobody', 1000000 from identity.splits"
+        )
+    decide(project, decided)
+    build(home, project=project)
+    assert in_warehouse(home) == increments
+    splits = Platform(home).rows(
+        "select count(*), count(distinct (from_profile_id, into_profile_id)) from identity.splits"
+    )
+    assert splits[0][0] > splits[0][1], "some pair must have split twice"
+    assert Platform(home).rows("select count(*) from identity.splits where from_profile_id = 'a'") == [(0,)]
 
 
 def copy_of_the_project(folder: Path) -> Path:
+    """Without what its own operators decided."""
     left_out = shutil.ignore_patterns(".venv", ".git", "data", "__pycache__", ".pytest_cache", "*.egg-info")
-    return shutil.copytree(PROJECT, folder, ignore=left_out)
+    shutil.copytree(PROJECT, folder, ignore=left_out)
+    decide(folder, {})
+    return folder
 
 
 def decide(project: Path, decided: dict[str, list[tuple[Identifier, Identifier]]]) -> None:

@@ -50,7 +50,8 @@ def _health(connection: Reading) -> dict[str, Any]:
             "select measure, detail, amount from identity.health order by measure, amount desc"
         ).fetchall()
         vitals = connection.execute(
-            "select profiles, merged, refusals, largest_profile from identity.vitals order by messages desc, as_of desc limit 1"
+            "select profiles, merged, refusals, largest_profile from identity.vitals "
+            "order by coalesce(resolution_no, 0) desc, as_of desc limit 1"
         ).fetchone()
     except QueryFailed:
         return {}

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import yaml
 
 from cdp_orchestration.errors import StopAndTell
@@ -54,32 +55,66 @@ def check_rules(rules: Any, where: str) -> None:
                 raise wrong(f"{field}: {key}", f"must be a whole number from 1 up, not {value!r}.")
         if rule.get("normalise") not in (None, "lower", "phone"):
             raise wrong(f"{field}: normalise", f"must be lower or phone (or left out), not {rule['normalise']!r}.")
-    if not re.fullmatch(r"\d{0,4}", str(rules.get("calling_code") or "")):
+    code = rules.get("calling_code") or ""
+    if not isinstance(code, str) or not re.fullmatch(r"([1-9]\d{0,3})?", code):
         raise wrong("calling_code", f'must be digits in quotes, as "49", not {rules["calling_code"]!r}.')
-    for key in ("blocked_values", "blocked_patterns"):
-        if not isinstance(rules.get(key) or [], list):
-            raise wrong(key, "must be a list.")
-    for pattern in rules.get("blocked_patterns") or []:
-        try:
-            re.compile(str(pattern))
-        except re.error as error:
-            raise wrong("blocked_patterns", f"{pattern!r} is no regular expression ({error}).") from None
     blocked = rules.get("blocked") or {}
-    if not isinstance(blocked, dict) or not all(isinstance(values, list) for values in blocked.values()):
+    if not isinstance(blocked, dict):
         raise wrong("blocked", 'must map a type to a list of values, as {email: ["test@example.com"]}.')
+    lists = {key: rules.get(key) for key in ("blocked_values", "blocked_patterns")}
+    for field, values in {**lists, **{f"blocked: {name}": values for name, values in blocked.items()}}.items():
+        if not isinstance(values or [], list):
+            raise wrong(field, 'must be a list, as ["null", "n/a"].')
+        for value in values or []:
+            if isinstance(value, bool) or not isinstance(value, str | int | float):
+                raise wrong(field, f"holds {value!r}, which is no text: put it in quotes.")
+    for pattern in rules.get("blocked_patterns") or []:
+        if problem := _pattern_problem(str(pattern)):
+            raise wrong("blocked_patterns", f"{pattern!r} {problem}.")
     for name in blocked:
         if name not in types:
             raise wrong(f"blocked: {name}", f"is not among the identifiers. Declared: {', '.join(types)}.")
 
 
+def _pattern_problem(pattern: str) -> str:
+    """What is wrong with a pattern. It must do in every engine: look-around, say, is in Python's dialect and in few warehouses'."""
+    if not pattern:
+        return "is empty, and would block everything"
+    try:
+        re.compile(pattern)
+        duckdb.execute("select regexp_matches('', ?)", [pattern]).fetchall()
+    except (re.error, duckdb.Error) as error:
+        return f"is no regular expression that warehouses know ({error})"
+    return ""
+
+
+def decisions(file: Path | None = None) -> list[dict[str, str]]:
+    """The operators' decisions, one for each line. Raises StopAndTell where the file is no such table."""
+    path = file or PROJECT_ROOT / OVERRIDES
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise StopAndTell(f"{OVERRIDES}: is not UTF-8 (byte {error.start}): save it as plain UTF-8.") from None
+    if text.startswith("\ufeff"):
+        raise StopAndTell(f"{OVERRIDES}: begins with a byte order mark: save it as plain UTF-8, without one.")
+    lines = csv.DictReader(text.splitlines(keepends=True))
+    if list(lines.fieldnames or []) != OVERRIDE_COLUMNS:
+        raise StopAndTell(f"{OVERRIDES}: the first line must be {','.join(OVERRIDE_COLUMNS)}")
+    rows = list(lines)
+    for number, row in enumerate(rows, start=2):
+        count = len(OVERRIDE_COLUMNS) + len(row.get(None) or ())
+        count -= sum(value is None for value in row.values())
+        if count != len(OVERRIDE_COLUMNS):
+            raise StopAndTell(
+                f"{OVERRIDES}, line {number}: has {count} values, not {len(OVERRIDE_COLUMNS)}: "
+                "put one that holds a comma in double quotes, and leave none out."
+            )
+    return rows
+
+
 def check_overrides(rules: dict[str, Any], file: Path | None = None) -> int:
     """Number of decisions. Raises StopAndTell that names the line and the remedy."""
-    path = file or PROJECT_ROOT / OVERRIDES
-    with path.open(newline="", encoding="utf-8") as stream:
-        lines = csv.DictReader(stream)
-        if list(lines.fieldnames or []) != OVERRIDE_COLUMNS:
-            raise StopAndTell(f"{OVERRIDES}: the first line must be {','.join(OVERRIDE_COLUMNS)}")
-        rows = list(lines)
+    rows = decisions(file)
     group: dict[Identifier, set[Identifier]] = {}
     forbidden: list[tuple[int, Identifier, Identifier]] = []
     for number, row in enumerate(rows, start=2):
@@ -113,14 +148,16 @@ def check_overrides(rules: dict[str, Any], file: Path | None = None) -> int:
 
 def spelled(rules: dict[str, Any], identifier_type: str, value: str) -> Identifier:
     """An identifier as the warehouse spells it (macros/identity.sql: normalised_identifier)."""
-    text = value.strip()
+    text = value.strip(" \t\r\n")
     normalise = (rules["identifiers"].get(identifier_type) or {}).get("normalise")
     if normalise == "lower":
         text = text.lower()
     elif normalise == "phone":
         international = re.sub(r"[ \-./()\u00a0\t]", "", text.replace("(0)", ""))
         bare = re.sub(r"[ \-./()\u00a0\t]", "", text)
-        if text.startswith("+"):
+        if re.search(r"[^0-9]", bare.replace("+", "")):
+            pass  # no number
+        elif text.startswith("+"):
             text = international.replace("+", "")
         elif bare.startswith("00"):
             text = international[2:]

@@ -28,8 +28,8 @@ def rules_of(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise StopAndTell(f"{file}: there is no such file. It holds what would change in `vars: identity`, as YAML.")
     try:
-        given = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
+        given = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise StopAndTell(f"{file}: is no YAML ({error}).") from None
     if isinstance(given, dict) and set(given) == {"identity"}:
         given = given["identity"]
@@ -40,8 +40,12 @@ def rules_of(file: Path) -> dict[str, Any]:
     if isinstance(types, dict):
         merged = dict(rules["identifiers"])
         for name, rule in types.items():
+            if rule is None and name not in merged:
+                raise StopAndTell(
+                    f"{file}: identifiers: {name}: is to go, but is not there. Declared: {', '.join(merged)}."
+                )
             if rule is None:
-                merged.pop(name, None)
+                merged.pop(name)
             else:
                 merged[name] = {**merged.get(name, {}), **rule} if isinstance(rule, dict) else rule
         types = merged

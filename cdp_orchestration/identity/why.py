@@ -93,9 +93,9 @@ def _why_not(
         [owner_a, owner_b]).fetchall():  # fmt: skip
         held[profile].add((kind, value))
     both = held[owner_a] | held[owner_b]
-    reasons = [f"{count} {kind} (limit {rules['identifiers'][kind]['limit']})"
-               for kind, count in sorted(Counter(kind for kind, _ in both).items())
-               if count > (rules["identifiers"][kind].get("limit") or count)]  # fmt: skip
+    limits = {kind: rule["limit"] for kind, rule in rules["identifiers"].items() if rule.get("limit")}
+    counts = sorted(Counter(kind for kind, _ in both).items())
+    reasons = [f"{count} {kind} (limit {limits[kind]})" for kind, count in counts if count > limits.get(kind, count)]
     for action, left, right in decided:
         if action in ("forbid", "cut") and left in both and right in both:
             reasons.append(f"{action} {_name(left)} {_name(right)} (identity_overrides.csv)")

@@ -22,8 +22,9 @@
     end
 {%- endmacro %}
 
-{# A trimmed value as its type spells it: lower, phone, or as it is. #}
-{% macro normalised_identifier(type, value) -%}
+{# A value as its type spells it: trimmed, and lower, phone, or as it is. #}
+{% macro normalised_identifier(type, given) -%}
+    {%- set value = cdp.trimmed(given) -%}
     {%- set spelled = {'lower': [], 'phone': []} -%}
     {%- for name, rule in var('identity')['identifiers'].items() if rule.get('normalise') in spelled -%}
         {%- do spelled[rule['normalise']].append(name) -%}
@@ -40,7 +41,7 @@
 {%- endmacro %}
 
 {# A phone number as E.164 digits, without the plus: punctuation goes; 00 is a plus; a trunk 0 gives way to the calling code
-   of `vars: identity: calling_code` (without one it stays). A bare number is taken as it is. #}
+   of `vars: identity: calling_code` (without one it stays). A bare number is taken as it is, and so is what is no number. #}
 {% macro e164_digits(value) -%}
     {%- set calling_code = var('identity').get('calling_code') or '' -%}
     {%- set international = "replace(" ~ value ~ ", '(0)', '')" -%}
@@ -49,6 +50,7 @@
         {%- set bare.sql = "replace(" ~ bare.sql ~ ", '" ~ mark ~ "', '')" -%}
     {%- endfor -%}
     case
+        when {{ cdp.matches_pattern("replace(" ~ bare.sql | replace('{}', value) ~ ", '+', '')", '[^0-9]') }} then {{ value }}
         when {{ value }} like '+%' then replace({{ bare.sql | replace('{}', international) }}, '+', '')
         when {{ bare.sql | replace('{}', value) }} like '00%'
             then substr({{ bare.sql | replace('{}', international) }}, 3)
@@ -86,9 +88,15 @@
     {%- endfor -%}
 {%- endmacro %}
 
-{# An identifier as a 63-bit key: what the resolution joins on. Two values with one key would fail a test, loudly. #}
+{# An identifier as a 63-bit key: what the resolution joins on. Senders name types as they like, so an = in one is written
+   otherwise: two identifiers have one key by chance alone, which would fail a test, loudly. #}
 {% macro identifier_key(type, value) -%}
-    {{ cdp.hash64(type ~ " || '=' || " ~ value) }}
+    {{ cdp.hash64("replace(replace(" ~ type ~ ", '%', '%25'), '=', '%3D') || '=' || " ~ value) }}
+{%- endmacro %}
+
+{# The key of a forced group's handle, which no identifier can have. #}
+{% macro handle_key(root) -%}
+    {{ cdp.hash64("'%forced=' || cast(" ~ root ~ " as " ~ dbt.type_string() ~ ")") }}
 {%- endmacro %}
 
 {# {number, after, signature} of the resolution that begins: it goes on after the last one that ended, unless overrides
@@ -174,6 +182,29 @@
     {%- set resolution = adapter.get_relation(this.database, this.schema, 'resolution') -%}
     {%- if not resolution or cdp.scalar('select after_arrival from ' ~ resolution) >= 0 -%}{{ return(none) }}{%- endif -%}
     {{ return(adapter.get_relation(this.database, this.schema, 'identifiers')) }}
+{%- endmacro %}
+
+{# A hook of splits: those of a resolution that never ended go, unless they came to pass; this one finds them again. #}
+{% macro forget_unfinished_splits() -%}
+    {%- set before = cdp.people_before() -%}
+    {%- set ended = adapter.get_relation(this.database, this.schema, 'resolved') if before else none -%}
+    {%- if ended and load_relation(this) -%}
+        {%- set unfinished = 'resolution_no > ' ~ (cdp.scalar('select max(resolution_no) from ' ~ ended) or 0) -%}
+        {%- if cdp.scalar('select count(*) from ' ~ this ~ ' where ' ~ unfinished) -%}
+delete from {{ this }}
+where {{ unfinished }} and not exists (
+    select 1
+    from (
+        select
+            identifier_type as held_type,
+            identifier_value as held_value,
+            profile_id as held_by
+        from {{ before }}
+    ) as held
+    where held.held_type = identifier_type and held.held_value = identifier_value and held.held_by = into_profile_id
+)
+        {%- endif -%}
+    {%- endif -%}
 {%- endmacro %}
 
 {# A hook of identifiers: a set that was met before changes nobody, it only says that what it kept was seen again. #}

@@ -5,7 +5,7 @@
 with numbered as (
     select
         vitals.*,
-        row_number() over (order by vitals.messages desc, vitals.as_of desc) as place
+        row_number() over (order by coalesce(vitals.resolution_no, 0) desc, vitals.as_of desc) as place
     from {{ ref('vitals') }} as vitals
 )
 

@@ -13,6 +13,19 @@
     cast(md5_number_upper({{ expression }}) >> 1 as bigint)
 {%- endmacro %}
 
+{# A text without the blanks, tabs and line ends around it. #}
+{% macro trimmed(expression) -%}
+    {{ return(adapter.dispatch('trimmed', 'cdp')(expression)) }}
+{%- endmacro %}
+
+{% macro default__trimmed(expression) -%}
+    trim({{ expression }}, ' ' || chr(9) || chr(10) || chr(13))
+{%- endmacro %}
+
+{% macro spark__trimmed(expression) -%}
+    trim(both ' ' || chr(9) || chr(10) || chr(13) from {{ expression }})
+{%- endmacro %}
+
 {# Whether a text contains a match of a regular expression. #}
 {% macro matches_pattern(expression, pattern) -%}
     {{ return(adapter.dispatch('matches_pattern', 'cdp')(expression, pattern)) }}

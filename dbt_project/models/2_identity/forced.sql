@@ -31,6 +31,6 @@ select
     members.identifier,
     named.identifier_type,
     named.identifier_value,
-    {{ identifier_key("'(forced)'", 'cast(members.root as ' ~ dbt.type_string() ~ ')') }} as handle
+    {{ handle_key('members.root') }} as handle
 from members
 inner join named on named.identifier = members.identifier

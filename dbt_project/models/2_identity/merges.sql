@@ -1,8 +1,9 @@
 -- Each change of ownership. A merge: the absorbed profile, the surviving one (the older), and the link that joined them.
--- A split: what left a profile when an operator or another rule set said so. One row per change.
+-- A split: what left a profile when an operator or another rule set said so; it may happen again when they say so again.
+-- One row per change.
 {{ config(
     materialized='incremental', incremental_strategy='delete+insert',
-    unique_key=['kind', 'from_profile_id', 'into_profile_id'], pre_hook='{{ start_over() }}'
+    unique_key=['kind', 'from_profile_id', 'into_profile_id', 'merged_at'], pre_hook='{{ start_over() }}'
 ) }}
 
 select
@@ -39,4 +40,10 @@ select
     cast(null as {{ dbt.type_string() }}) as message_id,
     identifier_type,
     identifier_value
-from {{ ref('splits') }}
+from (
+    select
+        *,
+        row_number() over (partition by from_profile_id, into_profile_id, split_at order by resolution_no desc) as place
+    from {{ ref('splits') }}
+) as told
+where place = 1

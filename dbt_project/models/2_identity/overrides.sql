@@ -5,9 +5,9 @@ with normalised as (
         row_number() over (order by action, a_type, a_value, b_type, b_value) as override_no,
         action,
         a_type,
-        {{ normalised_identifier('a_type', 'trim(a_value)') }} as a_value,
+        {{ normalised_identifier('a_type', 'a_value') }} as a_value,
         b_type,
-        {{ normalised_identifier('b_type', 'trim(b_value)') }} as b_value
+        {{ normalised_identifier('b_type', 'b_value') }} as b_value
     from {{ ref('identity_overrides') }}
 )
 

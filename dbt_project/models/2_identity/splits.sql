@@ -1,6 +1,9 @@
 -- Identifiers that left a profile because an operator or another rule set said so: what a resolution from the beginning
 -- changed against the people before it, other than merges. One row per pair of profiles and resolution; never rebuilt.
-{{ config(materialized='incremental', incremental_strategy='append', full_refresh=false) }}
+{{ config(
+    materialized='incremental', incremental_strategy='append', full_refresh=false,
+    pre_hook='{{ forget_unfinished_splits() }}'
+) }}
 -- depends_on: {{ ref('founders') }}
 -- depends_on: {{ ref('components') }}
 {% set before = people_before() %}
