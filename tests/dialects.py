@@ -43,7 +43,7 @@ SPELLED: dict[str, dict[str, str]] = {
 
 # The functions that models may use on each engine, from the vendor's own lists of functions. One that is missing here is
 # looked up there and added; sqlglot's own knowledge is wider than any engine (it lets BigQuery have CONCAT_WS).
-_EVERYWHERE = """abs avg cast ceil coalesce concat count dense_rank exp first_value floor greatest lag last_value lead least
+_EVERYWHERE = """abs avg cast ceil chr coalesce concat count dense_rank exp first_value floor greatest lag last_value lead least
     length ln lower ltrim max md5 min mod nullif ntile rank regexp_replace replace round row_number rtrim sign sqrt substr
     substring sum trim upper"""
 FUNCTIONS = {

@@ -1,6 +1,7 @@
 """The models' own unit tests (in their .yml twins) pass on every engine; among them are those of what engines spell
 differently (macros/dialect/)."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import jinja2
 import pytest
 
+from cdp_orchestration.project import state_of
 from tests.harness import PROJECT, Platform, dbt
+from tests.test_identity import copy_of_the_project
 
 DIALECT = PROJECT / "dbt_project" / "macros" / "dialect"
 
@@ -22,6 +25,17 @@ def test_dbt_unit_tests_pass(engine: str, tmp_path: Path, request: pytest.Fixtur
     done = dbt(PROJECT, tmp_path, "build", "--exclude-resource-type", "test", **variables)
     assert done.returncode == 0, done.stdout[-6000:]
     assert len(re.findall(r"PASS .*unit_test|PASS \w+::", done.stdout)) > 10
+
+
+def test_the_manifest_follows_contents_and_place_not_times(tmp_path: Path) -> None:
+    """An older checkout, or a copy that kept its times, is not taken for what was parsed before it."""
+    project = copy_of_the_project(tmp_path / "project")
+    before = state_of(project)
+    model = project / "dbt_project/models/2_identity/tuples.sql"
+    model.write_text(model.read_text() + "-- other\n")
+    os.utime(model, (0, 0))
+    assert state_of(project) != before
+    assert state_of(PROJECT) != state_of(PROJECT, place=project)
 
 
 def dispatched() -> list[str]:
