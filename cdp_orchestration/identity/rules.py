@@ -82,7 +82,8 @@ def _pattern_problem(pattern: str) -> str:
         return "is empty, and would block everything"
     try:
         re.compile(pattern)
-        duckdb.execute("select regexp_matches('', ?)", [pattern]).fetchall()
+        with duckdb.connect() as connection:
+            connection.execute("select regexp_matches('', ?)", [pattern]).fetchall()
     except (re.error, duckdb.Error) as error:
         return f"is no regular expression that warehouses know ({error})"
     return ""
