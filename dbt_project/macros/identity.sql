@@ -91,7 +91,9 @@
 {# An identifier as a 63-bit key: what the resolution joins on. Senders name types as they like, so an = in one is written
    otherwise: two identifiers have one key by chance alone, which would fail a test, loudly. #}
 {% macro identifier_key(type, value) -%}
-    {{ cdp.hash64("replace(replace(" ~ type ~ ", '%', '%25'), '=', '%3D') || '=' || " ~ value) }}
+    {%- set name = "case when " ~ type ~ " in (" ~ cdp.identifier_types() ~ ") then " ~ type
+        ~ " else replace(replace(" ~ type ~ ", '%', '%25'), '=', '%3D') end" -%}
+    {{ cdp.hash64(name ~ " || '=' || " ~ value) }}
 {%- endmacro %}
 
 {# The key of a forced group's handle, which no identifier can have. #}
