@@ -157,8 +157,8 @@ def spelled(rules: dict[str, Any], identifier_type: str, value: str) -> Identifi
         international = re.sub(r"[ \-./()\u00a0\t]", "", text.replace("(0)", ""))
         bare = re.sub(r"[ \-./()\u00a0\t]", "", text)
         if re.search(r"[^0-9]", bare.replace("+", "")):
-            pass  # no number
-        elif text.startswith("+"):
+            return identifier_type, text  # no number
+        if text.startswith("+"):
             text = international.replace("+", "")
         elif bare.startswith("00"):
             text = international[2:]
