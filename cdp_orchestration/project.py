@@ -69,7 +69,8 @@ def _parse(project: DbtProject, home: Home) -> None:
 def state_of(root: Path, place: Path | None = None) -> str:
     """md5 hex over what the manifest of the checkout `root` is made from, and over where it is (`place`, if it is to move).
 
-    Contents, not times: an older checkout, an image or a copy that keeps times is newer than no manifest, and differs all the same.
+    Contents, not times: the files of an older checkout, of an image or of a copy may be older than the manifest, and others all
+    the same.
     """
     digest = hashlib.md5(str(place or root).encode())
     inputs = [root / "dbt_project.yml", root / "profiles" / "profiles.yml"]

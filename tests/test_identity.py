@@ -357,6 +357,10 @@ def test_overrides_hold_from_the_beginning_and_splits_are_logged(tmp_path: Path)
         connection.execute(
             "insert into identity.splits select 'a', 'b', split_at, 'email', 'nobody', 1000000 from identity.splits"
         )
+        connection.execute(  # and what came to pass is not
+            "insert into identity.splits select 'c', profile_id, now()::timestamp, identifier_type, identifier_value, 1000000 "
+            "from identity.identifiers limit 1"
+        )
     decide(project, decided)
     build(home, project=project)
     assert in_warehouse(home) == increments
@@ -365,6 +369,7 @@ def test_overrides_hold_from_the_beginning_and_splits_are_logged(tmp_path: Path)
     )
     assert splits[0][0] > splits[0][1], "some pair must have split twice"
     assert Platform(home).rows("select count(*) from identity.splits where from_profile_id = 'a'") == [(0,)]
+    assert Platform(home).rows("select count(*) from identity.splits where from_profile_id = 'c'") == [(1,)]
 
 
 def copy_of_the_project(folder: Path) -> Path:

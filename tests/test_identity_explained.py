@@ -1,12 +1,20 @@
 """`cdp why`, `cdp what-if`, overrides and health, as an operator meets them; and rules that are refused by name."""
 
+import io
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
+from jinja2 import Environment
+from rich.console import Console
 
+from cdp_orchestration.components.samples import _health
 from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.home import Home
 from cdp_orchestration.identity.rules import check_overrides, check_rules, identity_rules, spelled
+from cdp_orchestration.identity.what_if import rules_of
+from cdp_orchestration.identity.why import why
 from tests.harness import Platform
 from tests.test_identity import copy_of_the_project
 
@@ -104,6 +112,15 @@ def test_why_and_why_not(platform: Platform) -> None:
     assert "Traceback" not in nobody.stderr
 
 
+def test_why_not_knows_a_type_that_was_taken_away_since(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = identity_rules()
+    declared = {name: rule for name, rule in rules["identifiers"].items() if name != "anonymous_id"}
+    monkeypatch.setattr("cdp_orchestration.identity.why.identity_rules", lambda: {**rules, "identifiers": declared})
+    printed = io.StringIO()
+    why(Home(platform.root), ("user_id", "A"), ("user_id", "B"), Console(file=printed, width=200))
+    assert "2 user_id (limit 1)" in printed.getvalue()
+
+
 def test_what_if_tells_and_touches_nothing(platform: Platform, tmp_path: Path) -> None:
     rules = tmp_path / "rules.yml"
     rules.write_text("identifiers: {email: {limit: 1}}\n")
@@ -182,6 +199,34 @@ def test_wrong_rules_are_refused_by_name(change: dict, named: str) -> None:
         check_rules({**identity_rules(), **change}, "dbt_project.yml")
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"calling_code: \xfc", "is no YAML"),
+        (b"identifiers: {emial: null}", "identifiers: emial: is to go"),
+        (b"blocked_values: [2026-01-01]", "blocked_values: holds"),
+        (b"blocked: {email: null}", "blocked: must map"),
+    ],
+)
+def test_a_wrong_file_of_rules_is_told(content: bytes, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "rules.yml"
+    file.write_bytes(content)
+    with pytest.raises(StopAndTell, match=told):
+        rules_of(file)
+
+
+def test_the_health_told_in_dagster_is_that_of_the_last_resolution() -> None:
+    """Also where builds stand at one moment over the same messages."""
+    with duckdb.connect() as connection:
+        connection.execute("create schema identity")
+        connection.execute("create table identity.health as select 'share' as measure, 'x' as detail, 1.0 as amount")
+        connection.execute(
+            "create table identity.vitals as select * from (values (3, 0, 0, 9, 5, 1), (4, 0, 0, 8, 5, 2), (2, 0, 0, 7, 6, null)) "
+            "as builds(profiles, merged, refusals, largest_profile, messages, resolution_no), (select timestamp '2026-11-01' as as_of)"
+        )
+        assert _health(connection)["profiles"] == 4  # type: ignore[arg-type]
+
+
 def test_forced_and_forbidden_pairs_contradict(tmp_path: Path) -> None:
     file = tmp_path / "overrides.csv"
     file.write_text("action,a_type,a_value,b_type,b_value,decided_by,reason\nforce,email,a,email,b,x,y\n"
@@ -222,9 +267,6 @@ class Dialect:
 )  # fmt: skip
 def test_phone_numbers_become_e164_digits(given: str, digits: str) -> None:
     """In Python and in the warehouse's SQL alike."""
-    import duckdb
-    from jinja2 import Environment
-
     rules = {**identity_rules(), "calling_code": "49"}
     assert spelled(rules, "phone", given) == ("phone", digits)
     source = Path("dbt_project/macros/identity.sql").read_text()

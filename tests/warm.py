@@ -32,7 +32,8 @@ def python(
         output, errors = Path(scratch, "output"), Path(scratch, "errors")
         request = {"arguments": arguments, "folder": str(folder), "environment": environment,
                    "output": str(output), "errors": str(errors)}  # fmt: skip
-        print(json.dumps(request), file=server.stdin, flush=True)
+        assert server.stdin
+        server.stdin.write(f"{json.dumps(request)}\n".encode())
         pid = _answer(server, 60)
         try:
             code = _answer(server, timeout)
@@ -46,15 +47,16 @@ def python(
 
 
 @functools.cache
-def _server() -> "subprocess.Popen[str]":
+def _server() -> "subprocess.Popen[bytes]":
     server = subprocess.Popen([sys.executable, "-m", "tests.warm"], cwd=Path(__file__).parent.parent, bufsize=0,
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
     atexit.register(server.kill)
     return server
 
 
-def _answer(server: "subprocess.Popen[str]", timeout: float) -> int:
-    answers: Any = server.stdout
+def _answer(server: "subprocess.Popen[bytes]", timeout: float) -> int:
+    answers = server.stdout  # unbuffered: what is not read yet, select sees
+    assert answers
     if not select.select([answers], [], [], timeout)[0]:
         raise subprocess.TimeoutExpired(server.args, timeout)
     return int(answers.readline())

@@ -1,6 +1,7 @@
 """The identity rules (`vars: identity`) and the operators' overrides: read, and refused by name where they are wrong."""
 
 import csv
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def check_rules(rules: Any, where: str) -> None:
     if not isinstance(code, str) or not re.fullmatch(r"([1-9]\d{0,3})?", code):
         raise wrong("calling_code", f'must be digits in quotes, as "49", not {rules["calling_code"]!r}.')
     blocked = rules.get("blocked") or {}
-    if not isinstance(blocked, dict):
+    if not isinstance(blocked, dict) or None in blocked.values():
         raise wrong("blocked", 'must map a type to a list of values, as {email: ["test@example.com"]}.')
     lists = {key: rules.get(key) for key in ("blocked_values", "blocked_patterns")}
     for field, values in {**lists, **{f"blocked: {name}": values for name, values in blocked.items()}}.items():
@@ -98,7 +99,7 @@ def decisions(file: Path | None = None) -> list[dict[str, str]]:
         raise StopAndTell(f"{OVERRIDES}: is not UTF-8 (byte {error.start}): save it as plain UTF-8.") from None
     if text.startswith("\ufeff"):
         raise StopAndTell(f"{OVERRIDES}: begins with a byte order mark: save it as plain UTF-8, without one.")
-    lines = csv.DictReader(text.splitlines(keepends=True))
+    lines = csv.DictReader(io.StringIO(text, newline=""))
     if list(lines.fieldnames or []) != OVERRIDE_COLUMNS:
         raise StopAndTell(f"{OVERRIDES}: the first line must be {','.join(OVERRIDE_COLUMNS)}")
     rows = list(lines)

@@ -22,9 +22,8 @@
     end
 {%- endmacro %}
 
-{# A value as its type spells it: trimmed, and lower, phone, or as it is. #}
-{% macro normalised_identifier(type, given) -%}
-    {%- set value = cdp.trimmed(given) -%}
+{# A trimmed value as its type spells it: lower, phone, or as it is. #}
+{% macro normalised_identifier(type, value) -%}
     {%- set spelled = {'lower': [], 'phone': []} -%}
     {%- for name, rule in var('identity')['identifiers'].items() if rule.get('normalise') in spelled -%}
         {%- do spelled[rule['normalise']].append(name) -%}
@@ -68,7 +67,7 @@
     case
         when {{ type }} is null or {{ type }} not in ({{ cdp.identifier_types() }}) then 'undeclared_type'
         when {{ value }} = '' then 'blocked_value'
-        {% for name, values in (rules.get('blocked') or {}).items() -%}
+        {% for name, values in (rules.get('blocked') or {}).items() if values -%}
         when {{ type }} = '{{ name }}' and lower({{ value }}) in ({{ cdp.string_literals(values, lowered=true) }})
             then 'blocked_for_{{ name }}'
         {% endfor -%}

@@ -16,7 +16,7 @@
     '{{ text | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro %}
 
-{% macro bigquery__explode_identifiers(relation, keep) -%}
+{% macro bigquery__identifier_entries(relation, keep) -%}
 select
     {% for name in keep %}listed.{{ name }}, {% endfor %}
     array_length(json_query_array(listed.identifiers)) as item_count,

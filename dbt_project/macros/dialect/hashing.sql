@@ -50,16 +50,28 @@
     regexp_matches({{ expression }}, '{{ pattern | replace("'", "''") }}')
 {%- endmacro %}
 
-{# One row per entry of the `identifiers` array: `keep` columns, item_count, identifier_type, value_as_given. #}
+{# One row per entry of the `identifiers` array: `keep` columns, item_count, identifier_type, trimmed_value. #}
 {% macro explode_identifiers(relation, keep) -%}
-    {{ return(adapter.dispatch('explode_identifiers', 'cdp')(relation, keep)) }}
+select
+    {% for name in keep %}{{ name }}, {% endfor %}
+    item_count,
+    identifier_type,
+    {{ cdp.trimmed('value_as_given') }} as trimmed_value
+from (
+    {{ cdp.identifier_entries(relation, keep) }}
+) as given
 {%- endmacro %}
 
-{% macro default__explode_identifiers(relation, keep) -%}
-    {{ cdp.not_on_this_engine('explode_identifiers') }}
+{# The same with value_as_given, as each engine reads the array. #}
+{% macro identifier_entries(relation, keep) -%}
+    {{ return(adapter.dispatch('identifier_entries', 'cdp')(relation, keep)) }}
 {%- endmacro %}
 
-{% macro duckdb__explode_identifiers(relation, keep) -%}
+{% macro default__identifier_entries(relation, keep) -%}
+    {{ cdp.not_on_this_engine('identifier_entries') }}
+{%- endmacro %}
+
+{% macro duckdb__identifier_entries(relation, keep) -%}
 select
     {% for name in keep %}{{ name }}, {% endfor %}
     item_count,

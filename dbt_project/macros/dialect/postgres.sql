@@ -12,7 +12,7 @@
     {{ expression }} ~ '{{ pattern | replace("'", "''") }}'
 {%- endmacro %}
 
-{% macro postgres__explode_identifiers(relation, keep) -%}
+{% macro postgres__identifier_entries(relation, keep) -%}
 select
     {% for name in keep %}listed.{{ name }}, {% endfor %}
     json_array_length(cast(listed.identifiers as json)) as item_count,

@@ -19,7 +19,7 @@
     {{ return(adapter.quote(name | upper)) }}
 {%- endmacro %}
 
-{% macro snowflake__explode_identifiers(relation, keep) -%}
+{% macro snowflake__identifier_entries(relation, keep) -%}
 select
     {% for name in keep %}listed.{{ name }}, {% endfor %}
     array_size(parse_json(listed.identifiers)) as item_count,

@@ -19,7 +19,7 @@
     {{ expression }} rlike '{{ pattern | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro %}
 
-{% macro spark__explode_identifiers(relation, keep) -%}
+{% macro spark__identifier_entries(relation, keep) -%}
 select
     {% for name in keep %}given.{{ name }}, {% endfor %}
     size(parsed.entries) as item_count,

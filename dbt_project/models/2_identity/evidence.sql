@@ -28,7 +28,7 @@ spelled as (
         received_at,
         profile_id,
         identifier_type,
-        {{ normalised_identifier('identifier_type', 'value_as_given') }} as identifier_value
+        {{ normalised_identifier('identifier_type', 'trimmed_value') }} as identifier_value
     from entries
 )
 

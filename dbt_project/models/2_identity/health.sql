@@ -26,11 +26,11 @@ entries as (
 sharing as (
     select
         identifier_type,
-        {{ normalised_identifier('identifier_type', 'value_as_given') }} as identifier_value,
+        {{ normalised_identifier('identifier_type', 'trimmed_value') }} as identifier_value,
         count(distinct profile_id) as people
     from entries
     where item_count > 1
-    group by identifier_type, {{ normalised_identifier('identifier_type', 'value_as_given') }}
+    group by identifier_type, {{ normalised_identifier('identifier_type', 'trimmed_value') }}
     having count(distinct profile_id) > 1
 ),
 

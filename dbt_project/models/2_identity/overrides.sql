@@ -1,14 +1,25 @@
 -- What operators decided about identity (seeds/identity_overrides.csv), with values spelled as identifiers are.
 -- One row per decision.
-with normalised as (
+with trimmed as (
     select
         row_number() over (order by action, a_type, a_value, b_type, b_value) as override_no,
+        action,
+        a_type,
+        {{ trimmed('a_value') }} as a_value,
+        b_type,
+        {{ trimmed('b_value') }} as b_value
+    from {{ ref('identity_overrides') }}
+),
+
+normalised as (
+    select
+        override_no,
         action,
         a_type,
         {{ normalised_identifier('a_type', 'a_value') }} as a_value,
         b_type,
         {{ normalised_identifier('b_type', 'b_value') }} as b_value
-    from {{ ref('identity_overrides') }}
+    from trimmed
 )
 
 select

@@ -21,7 +21,7 @@ normalised as (
         last_seen_at,
         item_count,
         identifier_type,
-        {{ normalised_identifier('identifier_type', 'value_as_given') }} as identifier_value
+        {{ normalised_identifier('identifier_type', 'trimmed_value') }} as identifier_value
     from entries
 )
 
