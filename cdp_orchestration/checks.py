@@ -1,14 +1,12 @@
 """`cdp check`: is everything that is declared in its place? One text per problem, naming the file and the remedy."""
 
-import json
-
 from cdp_orchestration.components.sync import declared, parsed
 from cdp_orchestration.connections import connections
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import current_home
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
+from cdp_orchestration.manifest import current_manifest
 from cdp_orchestration.pipeline import load_definitions
-from cdp_orchestration.project import dbt_project
 from cdp_orchestration.warehouse import Warehouse
 
 
@@ -17,7 +15,7 @@ def check_definitions() -> list[str]:
     try:
         check_overrides(identity_rules())
         load_definitions()
-        manifest = json.loads(dbt_project(current_home()).manifest_path.read_text())
+        manifest = current_manifest(current_home())
         sources, _ = connections("sources"), connections("destinations")
     except CdpError as error:
         return [str(error)]

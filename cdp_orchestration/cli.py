@@ -11,8 +11,8 @@ from dotenv import load_dotenv
 from rich.console import Console
 
 from cdp_orchestration import progress
-from cdp_orchestration.errors import CdpError
-from cdp_orchestration.home import PROJECT_ROOT
+from cdp_orchestration.errors import CdpError, disk_full, is_disk_full
+from cdp_orchestration.home import PROJECT_ROOT, current_home
 
 # Into a pipe or file, lines are as wide as tables want to be.
 OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -29,6 +29,11 @@ class Verbs(click.Group):
             ERR.print(f"cdp: {error}")
             sys.exit(1)
         except BrokenPipeError:
+            sys.exit(1)
+        except Exception as error:
+            if not is_disk_full(error):
+                raise
+            ERR.print(f"cdp: {disk_full(current_home().root)}")
             sys.exit(1)
 
 
@@ -167,7 +172,6 @@ def reset(yes: bool, everything: bool) -> None:
     The ledger stays without --everything: it knows what destinations hold. The history of audiences (entries and exits)
     lives in the warehouse and goes with it; members of today enter anew.
     """
-    from cdp_orchestration.home import current_home
     from cdp_orchestration.warehouse import Warehouse
 
     load_dotenv(PROJECT_ROOT / ".env")
@@ -193,15 +197,13 @@ def reset(yes: bool, everything: bool) -> None:
 @main.command()
 def load() -> None:
     """Bring what landed into a warehouse that does not read it in place (a part of `run`; before a dbt of your own)."""
-    import json
-
     from cdp_orchestration.components.build import take_in
+    from cdp_orchestration.manifest import current_manifest
     from cdp_orchestration.pipeline import ready_home
-    from cdp_orchestration.project import dbt_project
 
     home = ready_home(to_build=True)
     progress.listen(_printer())
-    take_in(home, json.loads(dbt_project(home).manifest_path.read_text()))
+    take_in(home, current_manifest(home))
     OUT.print("The warehouse has what landed.")
 
 

@@ -3,6 +3,9 @@
 Every message names the file or asset, the field, and the remedy; an operator reads it at 2 a.m.
 """
 
+import errno
+from pathlib import Path
+
 
 class CdpError(Exception):
     """Base of all errors that are meant to be read by a person."""
@@ -25,3 +28,30 @@ class Refused(CdpError):
 
 class StopAndTell(CdpError):
     """A person must act first: wrong configuration, a missing secret, refused credentials."""
+
+
+def is_disk_full(error: BaseException | str | None) -> bool:
+    """Whether an error, or one that it came from, says that a disk (or a quota) is full. A text is what an error said."""
+    if isinstance(error, str):
+        return any(words in error.lower() for words in _FULL)
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(words in str(error).lower() for words in _FULL):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+# As the kernel, SQLite and DuckDB say it.
+_FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
+
+
+def disk_full(where: Path | str) -> TryAgain:
+    """What a person is told where a disk is full."""
+    return TryAgain(
+        f"The disk that holds {where} is full. Make room and run again: what landed and what was delivered is written down, "
+        "and what could not be written is done again."
+    )

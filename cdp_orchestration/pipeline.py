@@ -16,6 +16,7 @@ import yaml
 from dotenv import load_dotenv
 
 from cdp_orchestration import progress, runs
+from cdp_orchestration.errors import disk_full, is_disk_full
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
 from cdp_orchestration.warehouse import Warehouse
 
@@ -128,6 +129,8 @@ def _execute(
             failure = event.step_failure_data
             described = failure.user_failure_data.description if failure.user_failure_data else None
             problems.append(described or (failure.error.message.strip() if failure.error else "failed"))
+    if any(is_disk_full(problem) for problem in problems):
+        problems = [str(disk_full(current_home().root))]
     return Step(name, result.success, problems)
 
 

@@ -1,9 +1,10 @@
 """The dbt project as Dagster sees it, with a manifest that always says what the models say."""
 
-import hashlib
+import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 from dagster_dbt import DbtCliResource, DbtProject
 from packaging import version
 
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration import relations
+from cdp_orchestration.errors import StopAndTell, disk_full, is_disk_full
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
 from cdp_orchestration.identity.rules import decisions
+from cdp_orchestration.manifest import PARSED_FROM, state_of
 from cdp_orchestration.warehouse import Warehouse
 
-PARSED_FROM = "parsed_from"  # beside the manifest: the state of the project that it was made from
 DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
 
 
@@ -46,9 +48,17 @@ def dbt_project(home: Home | None = None) -> DbtProject:
     project = DbtProject(project_dir=PROJECT_ROOT, profiles_dir=PROJECT_ROOT / "profiles", target_path=home.dbt_target)
     state, parsed_from = state_of(PROJECT_ROOT), home.dbt_target / PARSED_FROM
     if not project.manifest_path.exists() or not parsed_from.exists() or parsed_from.read_text() != state:
+        _remember_built(project.manifest_path, home)
         _parse(project, home)
         parsed_from.write_text(state)
     return project
+
+
+def _remember_built(manifest: Path, home: Home) -> None:
+    """A home of a version that kept no note of its relations: what its last manifest names was built."""
+    if manifest.exists() and Warehouse(home).exists():
+        with suppress(ValueError, KeyError):
+            relations.remember(home, json.loads(manifest.read_text()))
 
 
 def _parse(project: DbtProject, home: Home) -> None:
@@ -62,29 +72,7 @@ def _parse(project: DbtProject, home: Home) -> None:
         capture_output=True, text=True, cwd=PROJECT_ROOT, check=False,
     )  # fmt: skip
     if done.returncode != 0:
+        if is_disk_full(done.stdout + done.stderr):
+            raise disk_full(home.root)
         project.manifest_path.unlink(missing_ok=True)
         raise StopAndTell(f"The dbt project does not parse. dbt says:\n{(done.stdout or done.stderr).strip()}")
-
-
-def state_of(root: Path, place: Path | None = None) -> str:
-    """md5 hex over what the manifest of the checkout `root` is made from, and over where it is (`place`, if it is to move).
-
-    Contents, not times: the files of an older checkout, of an image or of a copy may be older than the manifest, and others all
-    the same.
-    """
-    digest = hashlib.md5(str(place or root).encode())
-    inputs = [root / "dbt_project.yml", root / "profiles" / "profiles.yml"]
-    inputs += (path for path in (root / "dbt_project").rglob("*") if path.suffix in (".sql", ".yml", ".csv"))
-    for path in sorted(inputs):
-        digest.update(f"\n{path.relative_to(root)}\n".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def models(manifest: dict[str, Any], folder: str) -> dict[str, dict[str, Any]]:
-    """Models of one layer's folder (`5_audiences`, say) by name."""
-    return {
-        node["name"]: node
-        for node in manifest["nodes"].values()
-        if node["resource_type"] == "model" and folder in node["fqn"]
-    }

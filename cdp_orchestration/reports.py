@@ -9,6 +9,8 @@ from rich.table import Table
 
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
+from cdp_orchestration.manifest import current_manifest
+from cdp_orchestration.relations import existing, models_of
 from cdp_orchestration.warehouse import Reading, Warehouse
 
 Rows = list[tuple[Any, ...]]
@@ -81,15 +83,11 @@ def people(connection: Reading) -> Rows:
     ).fetchall()
 
 
-def sizes(connection: Reading, layer: str, without: tuple[str, ...] = ()) -> Rows:
-    """(model, rows) of every table of a layer."""
-    names = connection.execute(
-        "select table_name from information_schema.tables where table_schema = ? order by 1", [layer]
-    ).fetchall()
+def sizes(connection: Reading, manifest: dict[str, Any], layer: str, without: tuple[str, ...] = ()) -> Rows:
+    """(model, rows) of every model of a layer that was built."""
+    built = existing(connection, [f"{layer}.{name}" for name in models_of(manifest, layer) if name not in without])
     found: Rows = []
-    for (name,) in names:
-        if name in without or name.startswith("_"):
-            continue
+    for name in (relation.partition(".")[2] for relation in built):
         counted = connection.execute(f'select count(*) from "{layer}"."{name}"').fetchone()
         found.append((name, counted[0] if counted else 0))
     return found
@@ -100,6 +98,7 @@ def profile(home: Home, identifier_type: str, value: str, console: Console) -> N
 
     Raises StopAndTell where no person holds the identifier.
     """
+    manifest = current_manifest(home)
     with Warehouse(home).reading() as connection:
         found = connection.execute(
             "select profile_id from identity.identifiers where identifier_type = ? "
@@ -134,15 +133,16 @@ def profile(home: Home, identifier_type: str, value: str, console: Console) -> N
         show("Last events", ["at", "source", "type", "event", "properties"],
              "select occurred_at, source, type, event_name, left(properties, 80) from profiles.events "
              "where profile_id = ? order by occurred_at desc, arrival desc limit 10")  # fmt: skip
-        console.print(table("Attributes", ["attribute", "value"], _attributes(connection, profile_id)))
+        console.print(table("Attributes", ["attribute", "value"], _attributes(connection, manifest, profile_id)))
         console.print()
         show("Audiences", ["audience", "entered", "exited"],
              "select audience, entered_at, exited_at from audiences.memberships where profile_id = ? order by 2, 1")  # fmt: skip
 
 
-def _attributes(connection: Reading, profile_id: str) -> Rows:
+def _attributes(connection: Reading, manifest: dict[str, Any], profile_id: str) -> Rows:
     values: Rows = []
-    for name, _ in sizes(connection, "attributes"):
+    for relation in existing(connection, [f"attributes.{name}" for name in models_of(manifest, "attributes")]):
+        name = relation.partition(".")[2]
         cursor = connection.execute(f'select * from attributes."{name}" where profile_id = ?', [profile_id])
         columns = [column[0] for column in cursor.description or []]
         for row in cursor.fetchall():

@@ -1,19 +1,19 @@
 """`cdp status`: last run per asset, rows, quarantine, backlog per sync."""
 
-import json
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 from rich.console import Console
 
-from cdp_orchestration import reports
+from cdp_orchestration import relations, reports
 from cdp_orchestration.components.sync import declared, parsed
 from cdp_orchestration.connections import connections
 from cdp_orchestration.delivery.plan import backlog
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import Home
+from cdp_orchestration.manifest import current_manifest
 from cdp_orchestration.pipeline import load_definitions
-from cdp_orchestration.project import dbt_project
 from cdp_orchestration.warehouse import NothingBuilt, Warehouse
 
 # In the order data flows.
@@ -26,8 +26,10 @@ def show_status(home: Home, console: Console) -> None:
     console.print(f"CDP_HOME {home.root}\n", soft_wrap=True)
     with dg.DagsterInstance.get() as instance:
         console.print(reports.table("Assets", ["asset", "group", "last run", "rows"], _assets(definitions, instance)))
+    manifest = current_manifest(home)
     try:
         with Warehouse(home).reading() as connection:
+            left = relations.existing(connection, list(relations.left_behind(home, manifest)))
             console.print()
             console.print(reports.table(
                 "Records", ["stream", "landed", "accepted", "duplicate", "quarantined"], reports.intake(connection)))  # fmt: skip
@@ -36,12 +38,17 @@ def show_status(home: Home, console: Console) -> None:
             ).fetchone()
         if build:
             console.print(f"\nLast build: as of {build[0]}, through batch {build[1]}, run {build[2]}", soft_wrap=True)
+        if left:
+            console.print(
+                f"\nLeft behind by models that the project no longer has: {', '.join(left)}. "
+                "`cdp run --full-refresh` drops them.", soft_wrap=True,
+            )  # fmt: skip
     except NothingBuilt as nothing:
         console.print(f"\n{nothing}", soft_wrap=True)
         return
     console.print()
-    console.print(reports.table(
-        "Syncs", ["sync", "destination", "holds", "owes add", "update", "remove", "withheld", "state"], _syncs(home)))  # fmt: skip
+    columns = ["sync", "destination", "holds", "owes add", "update", "remove", "withheld", "state"]
+    console.print(reports.table("Syncs", columns, _syncs(home, manifest)))
 
 
 def _assets(definitions: dg.Definitions, instance: dg.DagsterInstance) -> list[tuple[str, str, str, object]]:
@@ -61,8 +68,7 @@ def _assets(definitions: dg.Definitions, instance: dg.DagsterInstance) -> list[t
     return sorted(rows, key=lambda row: GROUPS.index(row[1]) if row[1] in GROUPS else len(GROUPS))
 
 
-def _syncs(home: Home) -> list[tuple[object, ...]]:
-    manifest = json.loads(dbt_project(home).manifest_path.read_text())
+def _syncs(home: Home, manifest: dict[str, Any]) -> list[tuple[object, ...]]:
     known = connections("destinations")
     rows: list[tuple[object, ...]] = []
     for node in declared(manifest):

@@ -1,5 +1,6 @@
 """One dbt build as a Dagster step: under the warehouse lock, with the clock of the run, full when the rules changed."""
 
+import json
 import os
 import shutil
 import time
@@ -12,16 +13,16 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
 
-from cdp_orchestration import rules, runs
+from cdp_orchestration import relations, rules, runs
 from cdp_orchestration.components.samples import with_samples
 from cdp_orchestration.components.words import in_dagsters_words
 from cdp_orchestration.delivery.ledger import Ledger
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import StopAndTell, disk_full, is_disk_full
 from cdp_orchestration.home import Home, current_home
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.progress import say
-from cdp_orchestration.warehouse import Warehouse
+from cdp_orchestration.warehouse import NothingBuilt, Warehouse
 
 KEPT_INVOCATIONS = 20
 
@@ -68,9 +69,12 @@ def build(
             "CDP_RULES_FINGERPRINT": fingerprint,
             "CDP_HOME": str(home.root),
         }
+        left = _left_behind(home, manifest) if full else {}
+        environment["CDP_LEFT_BEHIND"] = json.dumps(left)
+        relations.remember(home, manifest)
         arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if full else [])]
         held, invocation, failure = [], None, None
-        with Warehouse(home, say).writing(), _environment(environment):
+        with in_dagsters_words("build"), Warehouse(home, say).writing(), _environment(environment):
             try:
                 invocation = dbt.cli(arguments, context=context)
                 for event in _told(invocation.stream(), context):
@@ -78,13 +82,30 @@ def build(
             except Exception as error:  # what dbt did finish is still reported, below
                 failure = error
         _tidy(invocation)
+    if left and failure is None:
+        relations.forget(home, list(left))
+        say(f"Dropped {len(left)} relations of models that the project no longer has: {', '.join(left)}.")
     # Models are reported when dbt has let go of the file: their counts and samples are read from it.
     yield from with_samples(context, held, home)
     if failure is not None:
         told = failures(invocation) or [str(failure)]
+        if any(is_disk_full(text) for text in told) or is_disk_full(failure):
+            told = [str(disk_full(home.root))]
         for text in told:
             say(f"build: {text}")
         raise dg.Failure(description="\n".join(told), allow_retries=False) from failure
+
+
+def _left_behind(home: Home, manifest: dict[str, Any]) -> dict[str, str]:
+    """The relations of models that are gone, as far as they are in the warehouse."""
+    left = relations.left_behind(home, manifest)
+    if not left:
+        return {}
+    try:
+        with Warehouse(home, say).reading() as connection:
+            return {name: left[name] for name in relations.existing(connection, list(left))}
+    except NothingBuilt:
+        return {}
 
 
 def parsed_as_of(text: str | None) -> str:

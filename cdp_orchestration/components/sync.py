@@ -13,8 +13,8 @@ from cdp_orchestration.delivery.deliver import Summary, deliver
 from cdp_orchestration.delivery.sync import Sync, parse_sync
 from cdp_orchestration.errors import CdpError, StopAndTell
 from cdp_orchestration.home import current_home
+from cdp_orchestration.manifest import models
 from cdp_orchestration.progress import say
-from cdp_orchestration.project import models
 from cdp_orchestration.warehouse import Warehouse
 
 GROUP = "destinations"

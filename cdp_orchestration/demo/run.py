@@ -14,6 +14,7 @@ from cdp_orchestration.demo.company import AS_OF, SEED, write_company
 from cdp_orchestration.demo.receiver import Receiver
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import PROJECT_ROOT, Home
+from cdp_orchestration.manifest import current_manifest
 from cdp_orchestration.warehouse import RelationMissing, Warehouse, target
 
 TOKEN = "demo-token"  # opens nothing but the receiver that the demo itself starts on loopback
@@ -61,12 +62,17 @@ def run_demo(home: Home, people: int, console: Console, one_pass: Callable[..., 
 
 
 def _show(home: Home, receiver: Receiver | None, console: Console, before: set[str]) -> None:
+    manifest = current_manifest(home)
     with Warehouse(home).reading() as connection:
         parts = [
             ("Records", ["stream", "landed", "accepted", "duplicate", "quarantined"], reports.intake(connection)),
             ("People", ["what", "count"], reports.people(connection)),
-            ("Attributes", ["attribute", "people who have it"], reports.sizes(connection, "attributes")),
-            ("Audiences", ["audience", "members"], reports.sizes(connection, "audiences", ("changes", "memberships"))),
+            ("Attributes", ["attribute", "people who have it"], reports.sizes(connection, manifest, "attributes")),
+            (
+                "Audiences",
+                ["audience", "members"],
+                reports.sizes(connection, manifest, "audiences", ("changes", "memberships")),
+            ),
             ("Stitching against the truth", ["measure", "value"], _quality(home, connection)),
         ]
         ledger = connection.execute(

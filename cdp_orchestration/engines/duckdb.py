@@ -5,6 +5,7 @@ So both go through a lock file: dbt runs under `writing()`, readers open the fil
 enough to take what they need. The kernel frees the lock when its holder dies.
 """
 
+import re
 import shutil
 import time
 import warnings
@@ -16,8 +17,11 @@ import duckdb
 import pyarrow as pa
 
 from cdp_orchestration.engines import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say, file_lock
-from cdp_orchestration.errors import TryAgain
+from cdp_orchestration.errors import CdpError, StopAndTell, TryAgain, disk_full, is_disk_full
 from cdp_orchestration.home import Home
+
+# How long to wait for a client that has the file open; DuckDB's own lock says so.
+PATIENCE_SECONDS = 30.0
 
 
 class DuckDBReading:
@@ -47,6 +51,22 @@ def _in_our_words() -> Iterator[None]:
         raise QueryFailed(str(error)) from None
 
 
+def _holder(error: duckdb.Error) -> str:
+    """Who has the file open, as DuckDB names it: 'python3.11 (process 4711)'."""
+    found = re.search(r"held in (.+?) \(PID (\d+)\)", str(error))
+    return f"{Path(found[1]).name} (process {found[2]})" if found else "another program"
+
+
+def _unusable(file: Path, error: duckdb.Error) -> CdpError:
+    """Why the file cannot be opened at all, and what to do about it."""
+    if is_disk_full(error):
+        return disk_full(file)
+    return StopAndTell(
+        f"{file} cannot be opened: {str(error).splitlines()[0]} If it is damaged, `cdp reset` removes it, and the next "
+        "`cdp run` builds it again from what landed."
+    )
+
+
 class DuckDB:
     name = "duckdb"
     always_full = False
@@ -69,7 +89,10 @@ class DuckDB:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
+        """Alone among us; and where a client of somebody else's has the file open, waits for it as readers do."""
         with file_lock.writing(self.home, self.say):
+            if self.home.warehouse.exists():
+                self._open_patiently(read_only=False).close()
             yield
 
     @contextmanager
@@ -79,27 +102,35 @@ class DuckDB:
                 raise NothingBuilt(
                     f"There is no warehouse at {self.home.warehouse} yet: run `cdp run` (or `cdp demo`) first."
                 )
-            connection = self._open_patiently()
+            connection = self._open_patiently(read_only=True)
             try:
                 yield DuckDBReading(connection)
             finally:
                 connection.close()
 
-    def _open_patiently(self, seconds: float = 30.0) -> duckdb.DuckDBPyConnection:
-        """A dbt process may outlive the step that held the lock for it; DuckDB's own lock then says so."""
-        deadline = time.monotonic() + seconds
+    def _open_patiently(self, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """Raises TryAgain where somebody holds the file all the while, StopAndTell where it is no warehouse."""
+        file = self.home.warehouse
+        deadline, said = time.monotonic() + PATIENCE_SECONDS, False
         while True:
             try:
-                return duckdb.connect(str(self.home.warehouse), read_only=True)
+                return duckdb.connect(str(file), read_only=read_only)
             except duckdb.IOException as error:
-                if "lock" not in str(error).lower():
-                    raise
+                if "set lock" not in str(error):
+                    raise _unusable(file, error) from None
                 if time.monotonic() > deadline:
                     raise TryAgain(
-                        f"{self.home.warehouse} is held by another process (a database browser left open, or a "
-                        f"dbt run outside cdp): close it and run again. {error}"
+                        f"{file} is open in {_holder(error)}. Close it there (a database browser? a dbt run outside cdp?) "
+                        "and run again; until then nothing can be built."
                     ) from None
+                if not said:
+                    self.say(
+                        f"The warehouse is open in {_holder(error)}; waiting up to {PATIENCE_SECONDS:.0f} s for it."
+                    )
+                    said = True
                 time.sleep(0.5)
+            except duckdb.Error as error:
+                raise _unusable(file, error) from None
 
     def load(self, streams: list[tuple[str, str]]) -> None:
         """DuckDB reads landing and ledger in place."""

@@ -4,8 +4,8 @@
 
 CHECKOUT is a checkout of the older version with its environment; the home in this folder was made by commit 93c4165.
 Day 1 has lines of one file in the same second whose message ids sort against their order in the file, and two people who
-share an address. Day 2 brings a withdrawal, a merge and an order by an operator's decision (a cut); day 3 takes the
-decision back, which splits are a record of. Both destinations are delivered to on each day.
+share an address. Day 2 brings a withdrawal, a merge, an order and an operator's decision (a cut); day 3 takes the
+decision back: splits hold both. Both destinations are delivered to on each day.
 """
 
 import json
@@ -90,7 +90,9 @@ def main(checkout: Path, archive: Path) -> None:
         with sqlite3.connect(home / "company" / "shop.db") as shop:
             shop.execute("create table orders (order_id, customer_id, email, phone, anonymous_id, destination, amount, "
                          "currency, status, ordered_at, updated_at)")  # fmt: skip
-            shop.execute("create table refunds (refund_id, order_id, customer_id, email, amount, refunded_at, updated_at)")
+            shop.execute(
+                "create table refunds (refund_id, order_id, customer_id, email, amount, refunded_at, updated_at)"
+            )
             shop.execute("insert into orders values ('s-1', 'ann', null, null, null, 'Oslo', 10.5, 'USD', 'completed', "
                          "'2026-11-09 10:00:00', '2026-11-09 10:00:00')")  # fmt: skip
         server = HTTPServer(("127.0.0.1", 0), Accepts)
@@ -102,7 +104,7 @@ def main(checkout: Path, archive: Path) -> None:
         for day, messages in DAYS.items():
             lines = "".join(f"{json.dumps(message)}\n" for message in messages)
             (home / "inbox" / f"day-{day}.jsonl").write_text(lines)
-            cut = "cut,user_id,ann,email,ann@x.example,the test,to split and unite again\n"
+            cut = "cut,user_id,bob,anonymous_id,tablet,the test,to split and unite again\n"
             decisions.write_text(none + cut if day == 11 else none)
             arguments = [str(checkout / ".venv" / "bin" / "python"), "-m", "cdp_orchestration.cli", "run"]
             subprocess.run([*arguments, "--as-of", f"2026-11-{day}T12:00:00"], cwd=project, env=environment, check=True)
