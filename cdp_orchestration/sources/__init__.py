@@ -9,6 +9,7 @@ import pkgutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -52,6 +53,10 @@ class Source(ABC):
         Raises TryAgain for a passing fault, StopAndTell when a person must act. One bad record is a Record with
         an error, never an exception.
         """
+
+    def now(self) -> datetime:
+        """The pull's clock: UTC, without zone."""
+        return datetime.now(UTC).replace(tzinfo=None)
 
     def scratch(self) -> IO[bytes]:
         """An empty file without a name, on the home's disk. It is gone when closed, or when the process dies."""
