@@ -53,7 +53,7 @@ def described(connection: sa.Connection, description: Any) -> Column:
             return _column(*_POSTGRES[code], description)
         if code != _POSTGRES_UNKNOWN:
             found = sa.text("select format_type(oid, null), typcategory from pg_type where oid = cast(:code as oid)")
-            name, category = connection.execute(found, {"code": code}).one()
+            name, category = (str(value) for value in connection.execute(found, {"code": code}).one())
             if code >= _POSTGRES_FIRST_MADE and category in _POSTGRES_CATEGORIES:
                 return Column(_POSTGRES_CATEGORIES[category])
             return Column(refused=name)
@@ -115,11 +115,12 @@ def condition(quoted: str, dialect: str, cursor: Cursor, last: Any) -> tuple[str
     return " or ".join([f"{quoted} >= :since", *either]), parameters
 
 
-def before_all(kind: Kind | None, column: Column) -> Any:
-    """What `:since` is in a user's own query when nothing was read yet; null where nothing is known of the cursor."""
-    if kind == "time":
-        return datetime.min if column.kind == "time" else ""
-    return {"number": -(2**63) + 1, "text": ""}.get(kind or "")
+def before_all(column: Column, dialect: str) -> Any:
+    """What `:since` is in a user's own query when nothing was read yet."""
+    if column.kind == "time":
+        return datetime.min
+    # SQLite sorts every text after every number.
+    return -(2**63) + 1 if column.kind == "number" or dialect == "sqlite" else ""
 
 
 def _no_times(quoted: str, dialect: str) -> list[str]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
+from uuid import UUID
 
 from cdp_orchestration.records import Unheld, as_text, json_object
 
@@ -141,6 +142,8 @@ class Cursor:
             if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
                 return None
             return value if _is_finite(value) else None
+        if isinstance(value, UUID):
+            return str(value)
         return value if isinstance(value, str) and value.strip() else None
 
     def _trouble(self, value: Any) -> str | None:
@@ -220,7 +223,7 @@ class Position:
         by_key = _mark(keys, value)
         point = self.cursor.point(value)
         if point is None:
-            whole = hashlib.md5(payload.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+            whole = _whole(payload)
             known = whole in self.unusable or whole in self._met or by_key in self.seen
             self._met.add(whole)
             if not known and value is not None:
@@ -233,6 +236,8 @@ class Position:
         if by_key in self.seen:
             return False
         self.seen[by_key] = value
+        if self.unusable and _whole(payload) in self.unusable:
+            return False  # it lay in the future when it landed, and has been overtaken by the clock
         if len(self.seen) > self._prune_at:
             self.seen = self._kept()
             self._prune_at = len(self.seen) + _PRUNE_AT
@@ -258,19 +263,22 @@ class Position:
                 f"the reading position was {column} = {as_text(self.healed_from)}, which is no usable cursor "
                 f"({self.cursor.trouble(self.healed_from)}); the stream was read {go_on}."
             )
-        for why, (count, example) in self._troubles.items():
-            rows = "1 row has" if count == 1 else f"{count:,} rows have"
+        if self._troubles:
+            count = sum(count for count, _ in self._troubles.values())
+            rows = "1 row has a cursor" if count == 1 else f"{count:,} rows have a cursor"
+            whys = "; ".join(f"{column} = {example} ({why})" for why, (_, example) in self._troubles.items())
             told.append(
-                f"{rows} a cursor that can be no reading position, for example {column} = {example}: {why}. Such rows "
-                f"landed, are read at each pull, and land again only when they change. Correct them in the source; if "
-                f"it is the cursor that is taken wrongly (as {self.cursor.kind or 'nothing'} now), set the stream's "
-                f"`cursor_type` (time, number or text)."
+                f"{rows} that can be no reading position, for example {whys}. Such rows landed, are read at each pull, and "
+                f"land again only when they change. Correct them in the source; if it is the cursor that is taken "
+                f"wrongly (as a {self.cursor.kind or 'cursor of no kind'} now), set the stream's `cursor_type` (time, "
+                f"number or text)."
             )
         return told
 
     def _remember_trouble(self, value: Any) -> None:
         why = self.cursor.trouble(value)
-        count, example = self._troubles.get(why, (0, repr(as_text(value)[:80])))
+        text = str(value) if isinstance(value, float | Decimal) else as_text(value)
+        count, example = self._troubles.get(why, (0, f"'{text[:80]}'"))
         self._troubles[why] = (count + 1, example)
 
     def _move(self, point: Any, value: Any) -> None:
@@ -289,6 +297,10 @@ class Position:
         since = self.cursor.since(self.last)
         points = ((mark, value, self.cursor.point(value)) for mark, value in self.seen.items())
         return {mark: value for mark, value, point in points if point is not None and point >= since}
+
+
+def _whole(payload: str) -> str:
+    return hashlib.md5(payload.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _mark(keys: list[Any], value: Any) -> str:

@@ -162,11 +162,11 @@ def _incremental(reading: "_Reading", state: dict[str, Any], now: datetime) -> I
     """Rows from the last cursor, less the lag, onwards; those that landed before are left out by their hash."""
     cursor, quoted = reading.cursor(state, now)
     position = Position.from_state(state, cursor)
-    where, parameters = "", {}
+    where, parameters = "", dict[str, Any]()
     if position.last is not None:
         where, parameters = condition(quoted, reading.dialect, cursor, position.last)
     elif reading.names_since:
-        parameters = {"since": before_all(cursor.kind, reading.column)}
+        parameters = {"since": before_all(reading.column, reading.dialect)}
     at = reading.names.index(str(reading.options.cursor))
     keys = [reading.names.index(column) for column in reading.options.key]
     records: list[Record] = []
@@ -205,7 +205,7 @@ class _Reading:
                 )
         found = self._execute(" where 1 = 0", {})
         self.names = list(found.keys())
-        description = list(found.cursor.description) if found.cursor else []  # type: ignore[attr-defined]
+        description = list(found.cursor.description) if found.cursor else []
         found.close()
         self._refuse_doubles()
         for column in [*options.key, *([options.cursor] if options.cursor else [])]:
@@ -264,7 +264,8 @@ class _Reading:
             return kept
         some = sa.select(sa.text(quoted)).select_from(sa.text(self.relation))
         some = some.where(sa.text(f"{quoted} is not null")).limit(LOOKED_AT)
-        values = list(self.connection.scalars(some, {"since": None} if self.names_since else {}))
+        parameters = {"since": before_all(self.column, self.dialect)} if self.names_since else {}
+        values = list(self.connection.scalars(some, parameters))
         kind = kind_of_all(values)
         strange = [value for value in values if not isinstance(value, str | Unheld) and kind_of(value) is None]
         if kind is None and strange:
