@@ -125,10 +125,22 @@ def _execute(
     problems = []
     for event in result.all_events:
         if event.is_step_failure:
-            failure = event.step_failure_data
-            described = failure.user_failure_data.description if failure.user_failure_data else None
-            problems.append(described or (failure.error.message.strip() if failure.error else "failed"))
+            problems.append(_told(str(event.step_key), event.step_failure_data))
     return Step(name, result.success, problems)
+
+
+def _told(step: str, failure: Any) -> str:
+    """Why a step failed, in one text. Steps describe their failures themselves; what failed around them is named by step,
+    type and text, and has its trace in the log."""
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    error = failure.error
+    while error is not None and error.cause is not None and (error.cls_name or "").startswith(("Dagster", "Retry")):
+        error = error.cause  # Dagster's own words wrap the reason
+    if error is None:
+        return f"{step}: failed without a word"
+    print(error.to_string(), file=sys.stderr)
+    return f"{step}: {' '.join(error.message.split())}"
 
 
 @contextmanager

@@ -11,10 +11,11 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
+from dagster_dbt.errors import DagsterDbtError
 
 from cdp_orchestration import rules, runs
 from cdp_orchestration.components.samples import with_samples
-from cdp_orchestration.components.words import in_dagsters_words
+from cdp_orchestration.components.words import in_dagsters_words, unexpected
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home, current_home
@@ -79,9 +80,11 @@ def build(
                 failure = error
         _tidy(invocation)
     # Models are reported when dbt has let go of the file: their counts and samples are read from it.
-    yield from with_samples(context, held, home)
+    with in_dagsters_words("build"):
+        yield from with_samples(context, held, home)
     if failure is not None:
-        told = failures(invocation) or [str(failure)]
+        said = str(failure) if isinstance(failure, DagsterDbtError) else unexpected("build", failure)
+        told = failures(invocation) or [said]
         for text in told:
             say(f"build: {text}")
         raise dg.Failure(description="\n".join(told), allow_retries=False) from failure
