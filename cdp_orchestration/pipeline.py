@@ -15,7 +15,7 @@ import dagster as dg
 import yaml
 from dotenv import load_dotenv
 
-from cdp_orchestration import progress, runs
+from cdp_orchestration import progress, runs, unread
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
 from cdp_orchestration.warehouse import Warehouse
 
@@ -85,6 +85,8 @@ def run_pass(home: Home, as_of: str | None = None, full_refresh: bool = False, d
             for run_id in runs.end_dead_runs(instance):
                 progress.say(f"A killed run was still marked as running and has been ended: {run_id}")
             steps = [_execute(definitions, instance, "pull")]
+            for text in unread.sentences(home):
+                progress.say(text)
             config = {"as_of": as_of, "full_refresh": full_refresh} if as_of else {"full_refresh": full_refresh}
             build = _execute(definitions, instance, "build", {"ops": {"warehouse": {"config": config}}})
             steps.append(build)
