@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, ClassVar, Literal
 
@@ -75,21 +76,20 @@ class FilesSource(Source):
         found = {relative: path for relative, path in files_below(self._folder(), depth) if why_left(relative) is None}
         for relative in sorted(found):
             name = _name(relative)
-            if self._reads(stream, relative, found[relative], files) is None:
+            if self._reads(stream, relative, found[relative], lambda _: files) is None:
                 yield from self._pull_file(found[relative], name, how, files.get(name, ""))
 
     def look(self, landed: Callable[[str], dict[str, str]]) -> Iterator[tuple[Path, str, str | None]]:
         """Every file of the folder (of very many, some) with why no stream reads it."""
-        also = [stream for stream, how in self.config.streams.items() if how.also]
-        known = {stream: landed(stream) for stream in also} if self._folder().is_dir() else {}
+        known = cache(landed)
         for relative, path in first_files(self._folder()):
             why = why_left(relative)
             if why is None:
-                whys = [self._reads(stream, relative, path, known.get(stream, {})) for stream in self.config.streams]
+                whys = [self._reads(stream, relative, path, known) for stream in self.config.streams]
                 why = None if None in whys else next((why for why in whys if why), "it matches no stream's glob")
             yield path, _name(relative), why
 
-    def _reads(self, stream: str, relative: str, path: Path, files: dict[str, str]) -> str | None:
+    def _reads(self, stream: str, relative: str, path: Path, landed: Callable[[str], dict[str, str]]) -> str | None:
         """None where the stream reads the file; else why not, "" where its name alone says so."""
         how = self.config.streams[stream]
         if pattern(how.glob)[0].fullmatch(relative):
@@ -98,7 +98,7 @@ class FilesSource(Source):
         if not how.also or any(pattern(self.config.streams[other].glob)[0].fullmatch(relative) for other in others):
             return ""
         # What landed once was looked into then.
-        return None if _name(relative) in files else holds_json_objects(path)
+        return None if _name(relative) in landed(stream) else holds_json_objects(path)
 
     def _folder(self) -> Path:
         return self.home_root / Path(self.config.path).expanduser()
