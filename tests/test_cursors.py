@@ -234,12 +234,41 @@ def test_a_poisoned_position_of_an_older_version_is_healed(
     assert (table.pull(), table.notes) == ([4], [])
 
 
+def test_numbers_that_are_written_as_texts_count_as_numbers(tmp_path: Path) -> None:
+    table = Table(tmp_path)
+    table.has((1, "8"), (2, "9"), (3, ""))
+    assert table.pull() == [1, 2, 3]
+    table.has((4, "10"), (5, "x"))  # as a text, 10 comes before 9
+    assert table.pull() == [4, 5]
+    assert table.pull() == []
+
+
+def test_numbers_that_are_declared_to_be_times_know_the_clock(tmp_path: Path) -> None:
+    table = Table(tmp_path, cursor_type="time", lag_seconds=60)
+    table.has((1, 1790848800), (2, 2926843200), (3, 2**63 - 1), (4, 0))  # 2 is 2062
+    assert table.pull() == [1, 2, 3, 4]
+    assert "at = '2926843200' (it lies more than 24 h ahead of the clock)" in table.notes[0]
+    table.has((5, 1790848750), (6, 1790848600), (7, 1790848900.5), (8, 0))
+    assert table.pull() == [5, 7, 8]
+    table.has((9, "2026-10-01 10:10:00"), (10, "2026-09-01"))
+    assert table.pull() == [9]
+    assert table.pull() == []
+
+
+def test_dates_that_do_not_sort_are_refused_as_a_cursor(tmp_path: Path) -> None:
+    table = Table(tmp_path)
+    table.has((1, "31.12.2026"), (2, "01.01.2027"), (3, ""))
+    with pytest.raises(StopAndTell, match=r"texts such as '31.12.2026', which do not sort as the times do"):
+        table.pull()
+
+
 def test_kinds_are_told_from_values() -> None:
-    assert kind_of_all(["2026-10-01", "pending", "pending", ""]) == "time"
-    assert kind_of_all([1790848800, "2026-10-01 10:00:00"]) == "time"
-    assert kind_of_all([1, 2, "x"]) == "number"
-    assert kind_of_all(["a", "b", 1]) == "text"
-    assert kind_of_all(["", None, b"x", True]) is None
+    assert kind_of_all(["2026-10-01", "pending", "pending", ""]) == ("time", False)
+    assert kind_of_all([1790848800, "2026-10-01 10:00:00"]) == ("time", False)
+    assert kind_of_all([1, 2, "x"]) == ("number", False)
+    assert kind_of_all(["1", "-2.5", "x"]) == ("number", True)
+    assert kind_of_all(["a", "b", 1]) == kind_of_all(["007", "008"]) == ("text", False)
+    assert kind_of_all(["", None, b"x", True]) == (None, False)
 
 
 def test_times_are_read_to_their_end_or_not_at_all() -> None:

@@ -268,8 +268,8 @@ def test_a_cursor_type_that_cannot_serve_is_named_with_the_remedy(postgres: dict
             Shop(tmp_path / column, url, table=table, cursor=column).pull()
     with pytest.raises(StopAndTell, match=r"of type uuid.*`cursor_type: text`"):
         Shop(tmp_path / "uuid", url, table=table, cursor="id").pull()
-    with pytest.raises(StopAndTell, match=r"`cursor_type` says time, but column 'n' holds a number"):
-        Shop(tmp_path / "time", url, table=table, cursor="n", cursor_type="time").pull()
+    with pytest.raises(StopAndTell, match=r"`cursor_type` says text, but column 'n' holds a number"):
+        Shop(tmp_path / "text", url, table=table, cursor="n", cursor_type="text").pull()
     # The remedy works.
     assert len(shop.pull()) == 1
     shop.does(f"insert into {table} (id) values ('0199a000-0000-7000-8000-000000000002')")

@@ -4,6 +4,7 @@ The condition may bring more than that (the position leaves out what is older th
 position on, what has no cursor, and whatever can never be a position and so is read at every pull.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cdp_orchestration.sources.cursors import FIRST_TIMES, YEAR_ONE_ENDS, Cursor, Kind
+from cdp_orchestration.sources.cursors import FIRST_TIMES, YEAR_ONE_ENDS, Cursor, Kind, epoch_unit
 
 _INTS = {1: (8,), 2: (16,), 3: (24,), 4: (32,), 8: (64,), 0: (32, 64)}
 _FLOAT = 1.7976931348623157e308
@@ -108,6 +109,11 @@ def condition(quoted: str, dialect: str, cursor: Cursor, last: Any) -> tuple[str
         either += [f"{quoted} {'<' if isinstance(lowest, int) else '<='} :lowest"]
         either += [f"{quoted} = :{name}" for name in parameters if name != "lowest"]
         return " or ".join([f"{quoted} >= :since", *either]), {"since": since, **parameters}
+    if isinstance(last, int | float | Decimal):
+        unit = epoch_unit(last)
+        return f"{quoted} >= :since or {quoted} is null or {quoted} <= {unit}", {
+            "since": last - math.ceil(cursor.lag * unit)
+        }
     zone = UTC if isinstance(last, datetime) and last.tzinfo else None
     parameters = {f"first_{number}": value.replace(tzinfo=zone) for number, value in enumerate(FIRST_TIMES)}
     either += [f"{quoted} < :year_one_ends", f"{quoted} in ({', '.join(f':{name}' for name in parameters)})"]

@@ -34,6 +34,9 @@ YEAR_ONE_ENDS = datetime(1, 1, 2)
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ]\s*(\d\d:\d\d(?::\d\d)?)(?:[.,](\d{1,12}))?\s*([Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?"
 )
+# A leading zero is padding, and padded numbers sort as texts do.
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?", re.ASCII)
+_DAYS_FIRST = re.compile(r"\d{1,2}([./-])\d{1,2}\1\d{2,4}(?!\d)")
 _ZERO_TIME = re.compile(r"0000-\d\d-\d\d.*", re.DOTALL)
 _TAIL = 1_000
 _PRUNE_AT = 200_000
@@ -71,18 +74,47 @@ def kind_of(value: Any) -> Kind | None:
     return None
 
 
-def kind_of_all(values: Iterable[Any]) -> Kind | None:
-    """The kind of a column that has no type of its own. None where no value says anything."""
-    counts = {"time": 0, "number": 0, "text": 0}
+def kind_of_all(values: Iterable[Any]) -> tuple[Kind | None, bool]:
+    """The kind of a column that has no type of its own (None where no value says anything), and whether it is numbers
+    that are written as texts: as texts, 9 comes after 10."""
+    counts = {"time": 0, "number": 0, "text": 0, "written": 0}
     for value in values:
         if kind := kind_of(value):
-            counts[kind] += 1
+            is_written = isinstance(value, str) and _NUMBER.fullmatch(value.strip())
+            counts["written" if is_written else kind] += 1
     # Nothing else looks like a time by accident; placeholders beside times are common.
-    if counts["time"] and counts["time"] >= counts["number"] and counts["time"] * 20 >= counts["text"]:
-        return "time"
-    if counts["number"] and counts["number"] >= counts["text"]:
-        return "number"
-    return "text" if counts["text"] else None
+    texts = counts["text"] + counts["written"]
+    if counts["time"] and counts["time"] >= counts["number"] and counts["time"] * 20 >= texts:
+        return "time", False
+    if counts["number"] and counts["number"] >= texts:
+        return "number", False
+    if counts["written"] and counts["written"] >= counts["text"]:
+        return "number", True
+    return ("text" if texts else None), False
+
+
+def days_first(values: Iterable[Any]) -> str | None:
+    """An example, where most texts are dates that do not sort as the days do (31.12.2026, 12/31/2026)."""
+    texts = [value for value in values if isinstance(value, str) and value.strip()]
+    found = [text for text in texts if _DAYS_FIRST.match(text.strip())]
+    return found[0] if found and len(found) * 2 > len(texts) else None
+
+
+def epoch(value: int | float | Decimal) -> datetime | None:
+    """The time that a number of seconds, milliseconds, microseconds or nanoseconds since 1970 is, told by its size."""
+    try:
+        return datetime(1970, 1, 1) + timedelta(microseconds=int(value * 1_000_000) // epoch_unit(value))
+    except (OverflowError, ValueError):
+        return None
+
+
+def epoch_unit(value: int | float | Decimal) -> int:
+    """How many of the number's units make a second. Up to the year 5138 a number of seconds is smaller than one of
+    milliseconds after 1973, and so on."""
+    for unit in (1, 1000, 1_000_000):
+        if -100_000_000_000 * unit < value < 100_000_000_000 * unit:
+            return unit
+    return 1_000_000_000
 
 
 @dataclass
@@ -91,7 +123,8 @@ class Cursor:
 
     now:      the pull's clock, UTC without zone.
     extremes: first and last values of a numeric column's type.
-    texts_are_numbers: the kind was declared to be number, and the column holds text.
+    texts_are_numbers: numbers may be written as texts.
+    numbers_are_times: numbers are times, counted since 1970.
     """
 
     kind: Kind | None
@@ -99,6 +132,7 @@ class Cursor:
     lag: float = 0
     extremes: frozenset[Any] = frozenset()
     texts_are_numbers: bool = False
+    numbers_are_times: bool = False
 
     def point(self, value: Any) -> Any:
         """What `value` is compared by; None where it can be no position."""
@@ -113,6 +147,8 @@ class Cursor:
         point = self._point(last)
         try:
             if self.kind == "time":
+                if isinstance(last, int | float | Decimal):
+                    return point - timedelta(seconds=self.lag)
                 is_day = len(last.strip()) == 10 if isinstance(last, str) else not isinstance(last, datetime)
                 return point - (timedelta(days=-(-self.lag // 86400)) if is_day else timedelta(seconds=self.lag))
             if self.kind == "number" and self.lag:
@@ -125,6 +161,8 @@ class Cursor:
         if self.kind == "time":
             if isinstance(value, str):
                 return parsed_time(value)
+            if self.numbers_are_times and kind_of(value) == "number" and _is_finite(value):
+                return epoch(value)
             if not isinstance(value, date):
                 return None
             if not isinstance(value, datetime):
@@ -248,6 +286,8 @@ class Position:
         state: dict[str, Any] = {"seen": {mark: to_state(value) for mark, value in self._kept().items()}}
         if self.cursor.kind:
             state["type"] = self.cursor.kind
+        if self.cursor.texts_are_numbers:
+            state["texts"] = True
         if self.last is not None:
             state["last"] = to_state(self.last)
         if self._met:

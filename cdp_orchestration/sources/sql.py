@@ -22,7 +22,7 @@ from cdp_orchestration.sources import Source, SourceConfig
 from cdp_orchestration.sources._columns import Column, before_all, condition, described
 from cdp_orchestration.sources._drivers import hold_any_value
 from cdp_orchestration.sources._query import bare, names_since, relation_of
-from cdp_orchestration.sources.cursors import Cursor, Kind, Position, kind_of, kind_of_all
+from cdp_orchestration.sources.cursors import Cursor, Kind, Position, days_first, kind_of, kind_of_all
 
 PAGE = 10_000
 LOOKED_AT = 1_000  # values of a column without a type, from which its kind is told
@@ -244,33 +244,39 @@ class _Reading:
             return Cursor("text", now), f"cast({quoted} as text)"
         if self.column.refused:
             raise self._cannot_serve(self.column.refused)
-        if declared and kind in ("time", "number") and declared != kind:
+        if declared and kind in ("time", "number") and declared != kind and (declared, kind) != ("time", "number"):
             raise StopAndTell(
                 f"stream '{self.stream}': field `cursor_type` says {declared}, but column '{name}' holds a {kind}: write "
                 f"`cursor_type: {kind}`, or leave it out."
             )
-        if declared or kind == "text":
+        are_written = declared == "number" and kind != "number"
+        if declared:
             kind = declared
-        if kind is None:
-            kind = self._kept_or_looked_at(state, quoted)
-        texts_are_numbers = declared == "number" and self.column.kind != "number"
-        return Cursor(kind, now, self.options.lag_seconds, self.column.extremes, texts_are_numbers), quoted
+        elif kind not in ("time", "number"):
+            kind, are_written = self._kept_or_looked_at(state, quoted)
+        lag, extremes = self.options.lag_seconds, self.column.extremes
+        return Cursor(kind, now, lag, extremes, are_written, numbers_are_times=declared == "time"), quoted
 
-    def _kept_or_looked_at(self, state: dict[str, Any], quoted: str) -> Kind | None:
-        """What earlier pulls took the cursor for. A guess that it is a text is looked at again: it may have been a lone
-        placeholder among times to come."""
+    def _kept_or_looked_at(self, state: dict[str, Any], quoted: str) -> tuple[Kind | None, bool]:
+        """What earlier pulls took the cursor for, and whether it is numbers that are written as texts. A guess that it is
+        a text is looked at again: it may have been a lone placeholder among times to come."""
         kept: Kind | None = state.get("type")
-        if kept == "time" or (kept == "number" and self.column.kind is None):
-            return kept
+        if kept in ("time", "number"):
+            return kept, bool(state.get("texts"))
         some = sa.select(sa.text(quoted)).select_from(sa.text(self.relation))
         some = some.where(sa.text(f"{quoted} is not null")).limit(LOOKED_AT)
         parameters = {"since": before_all(self.column, self.dialect)} if self.names_since else {}
         values = list(self.connection.scalars(some, parameters))
-        kind = kind_of_all(values)
+        kind, are_written = kind_of_all(values)
         strange = [value for value in values if not isinstance(value, str | Unheld) and kind_of(value) is None]
         if kind is None and strange:
             raise self._cannot_serve(type(strange[0]).__name__)
-        return kind or kept
+        if kind == "text" and (example := days_first(values)):
+            raise StopAndTell(
+                f"stream '{self.stream}': column '{self.options.cursor}' holds texts such as '{example}', which do not sort as "
+                "the times do: make it a time in `query` (or `cursor_type: text`, if they do grow)."
+            )
+        return kind or kept, are_written
 
     def _cannot_serve(self, type_name: str) -> StopAndTell:
         remedy = " If its values grow (version 7 does), set `cursor_type: text`." if type_name == "uuid" else ""
