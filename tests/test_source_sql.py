@@ -351,6 +351,31 @@ def test_zero_dates_of_mariadb_are_no_position_and_cost_nothing(mariadb: str, tm
     assert shop.pull() == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "good", "poison", "later"),
+    [
+        ("bigint unsigned", ["1", "2"], ["18446744073709551615"], "3"),
+        ("int", ["1", "2"], ["2147483647", "-2147483648"], "3"),
+        ("double", ["1", "2.5"], ["1.7976931348623157e308", "-1.7976931348623157e308"], "3"),
+        ("decimal(6, 2)", ["1", "2.5"], ["9999.99", "-9999.99"], "3"),
+        ("timestamp", ["2026-10-01"], ["0000-00-00", "1970-01-01 00:00:01", "2037-01-01"], "2026-10-02"),
+        ("varchar(40)", ["2026-10-01T09:00:00Z"], ["pending", "", "0000-00-00", "2026-02-30"], "2026-10-02"),
+    ],
+)
+def test_no_value_ends_a_table_of_mariadb(
+    mariadb: str, tmp_path: Path, kind: str, good: list[str], poison: list[str], later: str
+) -> None:
+    table = table_name()
+    shop = Shop(tmp_path, mariadb, table=table, cursor="at")
+    shop.does(f"create table {table} (id int, at {kind} not null)", "set time_zone = '+00\\:00'")
+    for first, values in {1: good, 11: poison, 21: [later], 31: poison}.items():
+        rows = ", ".join(f"({first + place}, '{value}')" for place, value in enumerate(values)).replace(":", "\\:")
+        shop.does(f"insert into {table} values {rows}")
+        if first > 1:
+            assert ids(shop.pull())[-len(values) :] == list(range(first, first + len(values)))
+            assert shop.pull() == []
+
+
 def test_queries_and_errors_of_mariadb(mariadb: str, tmp_path: Path) -> None:
     shop = Shop(tmp_path, mariadb, table="plain", cursor="at")
     shop.does("create table plain (id int, at datetime)", "insert into plain values (1, '2026-10-01')")

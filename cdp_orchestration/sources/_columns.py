@@ -51,7 +51,7 @@ def described(connection: sa.Connection, description: Any) -> Column:
     code, dialect = description[1], connection.dialect.name
     if dialect == "postgresql" and isinstance(code, int):
         if code in _POSTGRES:
-            return _column(*_POSTGRES[code], description)
+            return _column(*_POSTGRES[code], [(description[4], description[5])])
         if code != _POSTGRES_UNKNOWN:
             found = sa.text("select format_type(oid, null), typcategory from pg_type where oid = cast(:code as oid)")
             name, category = (str(value) for value in connection.execute(found, {"code": code}).one())
@@ -60,22 +60,25 @@ def described(connection: sa.Connection, description: Any) -> Column:
             return Column(refused=name)
     elif dialect in ("mysql", "mariadb") and isinstance(code, int):
         if code in _MYSQL:
-            return _column(*_MYSQL[code], description)
+            # MySQL tells the length of the text, with its point and, unless it is unsigned, its sign.
+            digits, scale = (description[3] or 0) - bool(description[5]), description[5]
+            return _column(*_MYSQL[code], [(digits, scale), (digits - 1, scale)])
         if code in _MYSQL_NONE:
             return Column(refused=_MYSQL_NONE[code])
     return Column(extremes=_extremes(0))
 
 
-def _column(kind: Kind, size: int | None, description: Any) -> Column:
+def _column(kind: Kind, size: int | None, digits: list[tuple[int | None, int | None]]) -> Column:
+    """size: bytes of an integer. digits: what (precision, scale) of a decimal may be."""
     if kind != "number":
         return Column(kind)
     if size is not None:
         return Column(kind, extremes=_extremes(size))
     extremes: set[Any] = {_FLOAT, -_FLOAT}
-    precision, scale = description[4], description[5]
-    if precision and scale is not None and 0 < precision <= 1000:
-        nines = Decimal(10) ** (precision - scale) - Decimal(10) ** -scale
-        extremes |= {nines, -nines}
+    for precision, scale in digits:
+        if precision and scale is not None and 0 <= scale < 100 and scale <= precision <= 1000:
+            nines = Decimal(f"{'9' * (precision - scale)}.{'9' * scale}")
+            extremes |= {nines, -nines}
     return Column(kind, extremes=frozenset(extremes))
 
 

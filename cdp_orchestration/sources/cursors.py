@@ -269,6 +269,8 @@ class Position:
             return not known
         if self.cursor.kind != "text" and self._since is not None and point < self._since:
             return False  # the database was asked for more than it can tell apart
+        if self.cursor.kind == "text":
+            value = point  # a uuid is compared as the text that it is
         self._move(point, value)
         self._tail.append(by_key)
         if by_key in self.seen:
