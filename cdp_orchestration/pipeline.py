@@ -15,7 +15,7 @@ import dagster as dg
 import yaml
 from dotenv import load_dotenv
 
-from cdp_orchestration import progress, runs
+from cdp_orchestration import progress, runs, unread
 from cdp_orchestration.errors import disk_full, is_disk_full
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
 from cdp_orchestration.warehouse import Warehouse
@@ -86,6 +86,8 @@ def run_pass(home: Home, as_of: str | None = None, full_refresh: bool = False, d
             for run_id in runs.end_dead_runs(instance):
                 progress.say(f"A killed run was still marked as running and has been ended: {run_id}")
             steps = [_execute(definitions, instance, "pull")]
+            for text in unread.sentences(home):
+                progress.say(text)
             config = {"as_of": as_of, "full_refresh": full_refresh} if as_of else {"full_refresh": full_refresh}
             build = _execute(definitions, instance, "build", {"ops": {"warehouse": {"config": config}}})
             steps.append(build)
@@ -126,12 +128,24 @@ def _execute(
     problems = []
     for event in result.all_events:
         if event.is_step_failure:
-            failure = event.step_failure_data
-            described = failure.user_failure_data.description if failure.user_failure_data else None
-            problems.append(described or (failure.error.message.strip() if failure.error else "failed"))
+            problems.append(_told(str(event.step_key), event.step_failure_data))
     if any(is_disk_full(problem) for problem in problems):
         problems = [str(disk_full(current_home().root))]
     return Step(name, result.success, problems)
+
+
+def _told(step: str, failure: Any) -> str:
+    """Why a step failed, in one text. Steps describe their failures themselves; what failed around them is named by step,
+    type and text, and has its trace in the log."""
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    error = failure.error
+    while error is not None and error.cause is not None and (error.cls_name or "").startswith(("Dagster", "Retry")):
+        error = error.cause  # Dagster's own words wrap the reason
+    if error is None:
+        return f"{step}: failed without a word"
+    print(error.to_string(), file=sys.stderr)
+    return f"{step}: {' '.join(error.message.split())}"
 
 
 @contextmanager

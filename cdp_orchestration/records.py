@@ -4,7 +4,7 @@ import base64
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -35,12 +35,22 @@ class Page:
     files: relative path -> fingerprint, of the files that were finished in this page.
     safe:  whether a batch may end after this page. False in the middle of a file or of a snapshot. The last page
            of a pull is always safe.
+    notes: what a person should know about these records: sentences, told once, when the records have landed.
     """
 
     records: list[Record]
     state: dict[str, Any]
     files: dict[str, str] = field(default_factory=dict)
     safe: bool = True
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Unheld:
+    """A value of a source that no Python value can hold: its text as the source writes it, and why."""
+
+    text: str
+    why: str
 
 
 def _refuse_constant(name: str) -> Any:
@@ -50,6 +60,7 @@ def _refuse_constant(name: str) -> Any:
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant)
 _surrogate = re.compile(r"\\u[dD][89a-fA-F]")
 _SPACE = " \t\r\n"
+BOM = "\ufeff"
 
 
 def parse_json(text: str, start: int = 0) -> tuple[Any, int]:
@@ -89,8 +100,18 @@ def json_record(text: str, where: str = "", file: str | None = None) -> Record:
         if end != len(text):
             raise ValueError(f"more text after the value, at column {end + 1}")
     except ValueError as error:
-        return Record(text, f"{prefix}not valid JSON: {error}", file)
+        return Record(text, f"{prefix}not valid JSON: {error}{_hint(text)}", file)
     return Record(text, None, file)
+
+
+def _hint(text: str) -> str:
+    """What a reader of a JSON error could not see by himself."""
+    if BOM in text:
+        at = text.index(BOM) + 1
+        return f" (a byte-order mark stands in mid-line, at column {at}: were files joined without a line end?)"
+    if "\x00" in text:
+        return " (it holds NUL bytes: was it cut off by a crash, or is it UTF-16?)"
+    return ""
 
 
 def _escaped(text: str) -> bool:
@@ -100,16 +121,53 @@ def _escaped(text: str) -> bool:
 
 _encoder = simplejson.JSONEncoder(use_decimal=True, ensure_ascii=False, separators=(",", ":"))
 _AS_IS = (str, int, bool, type(None))
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def json_object(names: Iterable[str], values: Iterable[Any]) -> str:
     """One row as the text of a JSON object, in the order of its columns.
 
     Decimals become exact numbers; timestamps ISO 8601 with microseconds (UTC with Z when zoned, else without
-    zone); dates and times ISO; binary base64; durations seconds; NaN and infinity null; what is unknown, its str().
+    zone); dates and times ISO; durations seconds; NaN and infinite numbers null; what is unknown, its str().
+    Bytes that are UTF-8 are text (what pads a field of fixed size with NUL is left off); bytes that are not, or that
+    hold control characters, are no text and become base64.
+    Raises ValueError (or what the value's own methods raise) where a value cannot be held: see row_record.
     """
     row = {name: value if type(value) in _AS_IS else _plain(value) for name, value in zip(names, values, strict=True)}
     return _encoder.encode(row)
+
+
+def row_record(names: Sequence[str], values: Sequence[Any], where: str, file: str | None = None) -> Record:
+    """One row as a record. Never raises: a row with a value that cannot be held gets an error which begins with
+    `where` and names column and value; its payload then shows that value as text."""
+    try:
+        return Record(json_object(names, values), None, file)
+    except Exception:
+        # Only such a row pays for finding out which value it is.
+        shown, told = [], []
+        for name, value in zip(names, values, strict=True):
+            try:
+                json_object([name], [value])
+                shown.append(value)
+            except Exception as error:
+                text = as_text(value)
+                told.append(f"column '{name}' holds {text[:200]}, which cannot be held: {error}")
+                shown.append(text)
+        return Record(json_object(names, shown), f"{where}: {'; '.join(told)}", file)
+
+
+def as_text(value: Any) -> str:
+    """Any value as text, for a person to read or for a hash."""
+    if isinstance(value, Unheld):
+        return value.text
+    try:
+        plain = _plain(value)
+        return plain if isinstance(plain, str) else _encoder.encode(plain)
+    except Exception:
+        try:
+            return str(value)
+        except Exception:
+            return f"a {type(value).__name__}"
 
 
 def _plain(value: Any) -> Any:
@@ -124,7 +182,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, bytes | bytearray | memoryview):
-        return base64.b64encode(bytes(value)).decode()
+        return _text_of(bytes(value))
     if isinstance(value, Mapping):
         return {str(_plain(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -132,7 +190,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, timedelta):
         micros = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
         return Decimal(micros) / 1_000_000
+    if isinstance(value, Unheld):
+        raise ValueError(value.why)
     return str(value)
+
+
+def _text_of(content: bytes) -> str:
+    filled = content.rstrip(b"\0")
+    try:
+        text = filled.decode()
+    except UnicodeDecodeError:
+        text = None
+    if text is None or _CONTROL.search(text) or (content and not filled):
+        return base64.b64encode(content).decode()
+    return text
 
 
 def _timestamp(value: datetime) -> str | None:

@@ -14,7 +14,10 @@ from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import Home
 from cdp_orchestration.manifest import current_manifest
 from cdp_orchestration.pipeline import load_definitions
+from cdp_orchestration.unread import unread_files
 from cdp_orchestration.warehouse import NothingBuilt, Warehouse
+
+UNREAD_SHOWN = 50
 
 # In the order data flows.
 GROUPS = ["sources", "staging", "identity", "profiles", "attributes", "audiences", "activation", "destinations"]
@@ -26,6 +29,9 @@ def show_status(home: Home, console: Console) -> None:
     console.print(f"CDP_HOME {home.root}\n", soft_wrap=True)
     with dg.DagsterInstance.get() as instance:
         console.print(reports.table("Assets", ["asset", "group", "last run", "rows"], _assets(definitions, instance)))
+    if files := _unread(home):
+        console.print()
+        console.print(reports.table("Files that no stream reads", ["source", "file", "why"], files))
     manifest = current_manifest(home)
     try:
         with Warehouse(home).reading() as connection:
@@ -66,6 +72,16 @@ def _assets(definitions: dg.Definitions, instance: dg.DagsterInstance) -> list[t
         at = datetime.fromtimestamp(event.timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S")
         rows.append((key.to_user_string(), node.group_name, at, count.value if count else None))
     return sorted(rows, key=lambda row: GROUPS.index(row[1]) if row[1] in GROUPS else len(GROUPS))
+
+
+def _unread(home: Home) -> list[tuple[str, str, str]]:
+    """Of each source the first files that are not read, and how many more there are."""
+    rows = []
+    for source, files in unread_files(home).items():
+        rows += [(source, name, why) for name, why in files[:UNREAD_SHOWN]]
+        if len(files) > UNREAD_SHOWN:
+            rows.append((source, f"… and {len(files) - UNREAD_SHOWN:,} more", ""))
+    return rows
 
 
 def _syncs(home: Home, manifest: dict[str, Any]) -> list[tuple[object, ...]]:

@@ -12,10 +12,11 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
+from dagster_dbt.errors import DagsterDbtError
 
 from cdp_orchestration import relations, rules, runs
 from cdp_orchestration.components.samples import with_samples
-from cdp_orchestration.components.words import in_dagsters_words
+from cdp_orchestration.components.words import in_dagsters_words, unexpected
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.errors import StopAndTell, disk_full, is_disk_full
 from cdp_orchestration.home import Home, current_home
@@ -86,10 +87,12 @@ def build(
         relations.forget(home, list(left))
         say(f"Dropped {len(left)} relations of models that the project no longer has: {', '.join(left)}.")
     # Models are reported when dbt has let go of the file: their counts and samples are read from it.
-    yield from with_samples(context, held, home)
+    with in_dagsters_words("build"):
+        yield from with_samples(context, held, home)
     if failure is not None:
-        told = failures(invocation) or [str(failure)]
-        if any(is_disk_full(text) for text in told) or is_disk_full(failure):
+        said = str(failure) if isinstance(failure, DagsterDbtError) else unexpected("build", failure)
+        told = failures(invocation) or [said]
+        if any(is_disk_full(text) for text in told):
             told = [str(disk_full(home.root))]
         for text in told:
             say(f"build: {text}")

@@ -1,6 +1,7 @@
 """A connected source as Dagster assets: one per stream, and a schedule where its data enters."""
 
 import fcntl
+from collections.abc import Iterable, Iterator
 from typing import Self
 
 import dagster as dg
@@ -11,7 +12,7 @@ from cdp_orchestration.components.words import RETRY, in_dagsters_words
 from cdp_orchestration.components.yaml_attributes import Attributes
 from cdp_orchestration.connections import Connection, connection, shown
 from cdp_orchestration.home import Home, current_home
-from cdp_orchestration.landing import Batch, Landing
+from cdp_orchestration.landing import Batch, Landing, Page
 from cdp_orchestration.progress import say
 
 GROUP = "sources"
@@ -50,35 +51,46 @@ def stream_asset(source: Connection, stream: str) -> dg.AssetsDefinition:
     )
     def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         runs.sign(context.instance, context.run_id)
-        with in_dagsters_words(f"{source.name}.{stream}"):
-            batches = land_stream(source, stream, current_home())
-        records = sum(batch.records for batch in batches)
-        unreadable = sum(batch.errors for batch in batches)
-        say(
-            f"{source.name}.{stream}: landed {records:,} records"
-            + (f", {unreadable:,} unreadable" if unreadable else "")
-        )
-        return dg.MaterializeResult(
-            metadata={
-                "dagster/row_count": records,
-                "unreadable": unreadable,
-                "batches": [batch.batch_seq for batch in batches],
-                "sample": dg.MetadataValue.md(_sample(batches)),
-            }
-        )
+        what = f"{source.name}.{stream}"
+        with in_dagsters_words(what):
+            batches, notes = land_stream(source, stream, current_home())
+            records = sum(batch.records for batch in batches)
+            unreadable = sum(batch.errors for batch in batches)
+            say(f"{what}: landed {records:,} records" + (f", {unreadable:,} unreadable" if unreadable else ""))
+            for note in notes:
+                say(f"{what}: {note}")
+            return dg.MaterializeResult(
+                metadata={
+                    "dagster/row_count": records,
+                    "unreadable": unreadable,
+                    "batches": [batch.batch_seq for batch in batches],
+                    "notes": dg.MetadataValue.md("\n".join(f"- {what}: {note}" for note in notes) or "none"),
+                    "sample": dg.MetadataValue.md(_sample(batches)),
+                }
+            )
 
     return land
 
 
-def land_stream(source: Connection, stream: str, home: Home) -> list[Batch]:
-    """Pull what is new in one stream and publish it. One pull per stream at a time; a second one waits."""
+def land_stream(source: Connection, stream: str, home: Home) -> tuple[list[Batch], list[str]]:
+    """Pull what is new in one stream and publish it; with what a person should know about it. One pull per stream at a
+    time; a second one waits."""
     landing = Landing(home.landing)
     landing.prepare(source.name, stream)
+    notes: list[str] = []
     with open(home.landing / source.name / stream / ".pull.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         connector = source.source(home)
         pages = connector.pull(stream, landing.state(source.name, stream), landing.files(source.name, stream))
-        return landing.land(source.name, stream, pages)
+        batches = landing.land(source.name, stream, _noted(pages, notes))
+    # Pages of which nothing landed are read again, and their notes told then.
+    return batches, notes if batches else []
+
+
+def _noted(pages: Iterable[Page], notes: list[str]) -> Iterator[Page]:
+    for page in pages:
+        notes += page.notes
+        yield page
 
 
 def _sample(batches: list[Batch]) -> str:

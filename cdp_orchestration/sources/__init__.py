@@ -8,7 +8,8 @@ import inspect
 import pkgutil
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, ClassVar
 
@@ -52,6 +53,17 @@ class Source(ABC):
         Raises TryAgain for a passing fault, StopAndTell when a person must act. One bad record is a Record with
         an error, never an exception.
         """
+
+    def look(self, landed: Callable[[str], dict[str, str]]) -> Iterator[tuple[Path, str, str | None]]:
+        """What lies where this source reads: (path, its name in the source, why no stream reads it; None where one does).
+
+        `landed` gives what Landing.files says of a stream. A source without files has nothing to show.
+        """
+        yield from ()
+
+    def now(self) -> datetime:
+        """The pull's clock: UTC, without zone."""
+        return datetime.now(UTC).replace(tzinfo=None)
 
     def scratch(self) -> IO[bytes]:
         """An empty file without a name, on the home's disk. It is gone when closed, or when the process dies."""

@@ -1,21 +1,24 @@
 """What is inside a file: CSV, JSON Lines or Parquet, plain or gzipped, turned into records.
 
-Whatever is wrong with a file becomes a record with an error; nothing here raises for bad content.
+Whatever is wrong with a file becomes a record with an error; nothing here raises for bad content. Whether a file is
+gzipped, its first bytes say and not its name.
 """
 
-import csv
+import codecs
 import gzip
-import io
 import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import IO, Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pydantic
 
-from cdp_orchestration.records import Record, json_object, json_record, parse_json
+from cdp_orchestration.records import Record
+from cdp_orchestration.sources._csv import read_csv
+from cdp_orchestration.sources._json import read_json
+from cdp_orchestration.sources._parquet import read_parquet
+from cdp_orchestration.sources._text import Damaged
 
 _FORMATS = {
     ".jsonl": "jsonl",
@@ -26,11 +29,15 @@ _FORMATS = {
     ".txt": "csv",
     ".parquet": "parquet",
 }
-_SPACE = " \t\r\n"
-
-# The csv module's own limit, 128 kB, refuses honest text fields; none at all would let one forgotten quote read
-# the rest of a large file into memory. The setting is the process's, there is none per reader.
-csv.field_size_limit(16 * 1024 * 1024)
+GZIPPED = b"\x1f\x8b"
+_PACKED = {
+    b"PK\x03\x04": "a zip archive (an Excel workbook is one, too)",
+    b"BZh": "compressed by bzip2",
+    b"\xfd7zXZ": "compressed by xz",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd",
+    b"PAR1": "Parquet",
+    b"%PDF": "a PDF",
+}
 
 
 class FileFormat(pydantic.BaseModel):
@@ -70,10 +77,14 @@ def read_records(content: IO[bytes], name: str, how: FileFormat) -> Iterator[Rec
     """
     try:
         yield from _read(content, name, how)
+    except Damaged as damage:
+        yield unreadable(name, damage, damage.remedy)
     except LookupError as error:
         yield unreadable(name, error, "Correct the stream's field 'encoding'.")
     except UnicodeError as error:
-        yield unreadable(name, error, f"Its text is not {how.encoding}: set the stream's field 'encoding'.")
+        yield unreadable(
+            name, error, f"Its text is not {how.encoding.removesuffix('-sig')}: set the stream's field 'encoding'."
+        )
     except (OSError, EOFError, zlib.error, ValueError, OverflowError, pa.ArrowException) as error:
         yield unreadable(name, error, "The file is damaged or not what it is called: deliver it again.")
 
@@ -84,165 +95,49 @@ def unreadable(name: str, error: object, remedy: str) -> Record:
 
 
 def _read(content: IO[bytes], name: str, how: FileFormat) -> Iterator[Record]:
+    first = content.read(8)
+    content.seek(0)
     suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
-    zipped = suffixes[-1:] == [".gz"]
-    extension = (suffixes[:-1] if zipped else suffixes)[-1:]
-    kind = _FORMATS.get("".join(extension)) if how.format == "auto" else how.format
-    if kind is None or (kind == "parquet" and zipped):
-        yield unreadable(
-            name, "its extension is not known", f"Rename it ({', '.join(_FORMATS)}), or set the field 'format'."
-        )
-    elif kind == "parquet":
-        yield from _read_parquet(content, name)
+    extension = "".join((suffixes[:-1] if suffixes[-1:] == [".gz"] else suffixes)[-1:])
+    kind = _FORMATS.get(extension) if how.format == "auto" else how.format
+    zipped = first.startswith(GZIPPED)
+    if kind is None:
+        raise Damaged("its extension is not known", f"Rename it ({', '.join(_FORMATS)}), or set the field 'format'.")
+    if kind == "parquet":
+        if zipped:
+            raise Damaged("it is gzipped as a whole", "Unpack it: Parquet compresses its columns by itself.")
+        yield from read_parquet(content, name)
+        return
+    for magic, what in _PACKED.items():
+        if first.startswith(magic):
+            raise Damaged(f"it is {what}", "Deliver it as text, plain or gzipped, or set the field 'format'.")
+    # GzipFile is a file, whatever its stub says.
+    raw: Any = gzip.GzipFile(fileobj=content) if zipped else content
+    _refuse_wide_characters(raw, how.encoding)
+    if kind == "csv":
+        yield from read_csv(raw, name, how, "\t" if extension == ".tsv" else ",")
     else:
-        # GzipFile is a file, whatever its stub says.
-        raw: Any = gzip.GzipFile(fileobj=content) if zipped else content
-        if kind == "csv":
-            comma = "\t" if extension == [".tsv"] else ","
-            yield from _read_csv(raw, name, how, how.delimiter or comma)
-        elif extension == [".json"] and (document := _json_document(raw, how.encoding)) is not None:
-            yield from _read_document(document, name)
-        else:
-            yield from _read_lines(raw, name, how.encoding)
+        yield from read_json(raw, name, how.encoding, is_document=extension == ".json")
 
 
-def _read_lines(raw: Any, name: str, encoding: str) -> Iterator[Record]:
-    # surrogateescape carries invalid bytes through, so that only the line which holds them is refused.
-    text = io.TextIOWrapper(raw, encoding, errors="surrogateescape", newline="\n")
-    for number, line in enumerate(text, 1):
-        if stripped := line.strip(_SPACE):
-            yield json_record(stripped, f"line {number}", name)
-
-
-def _json_document(raw: Any, encoding: str) -> str | None:
-    """The whole text, when it is one JSON document rather than a value a line. A document is held in memory."""
-    text = io.TextIOWrapper(raw, encoding, errors="surrogateescape", newline="\n")
-    filled = (line.strip(_SPACE) for line in text if not line.isspace())
-    first, second = next(filled, ""), next(filled, None)
-    text.detach()
+def _refuse_wide_characters(raw: Any, encoding: str) -> None:
+    """UTF-16 and UTF-32 read as anything else give lines of nonsense: say what they are."""
+    beginning = raw.read(1024)
     raw.seek(0)
-    first_alone = json_record(first).error is None
-    lines = (first_alone and (second is not None or first[0] != "[")) or (
-        second is not None and second[0] == "{" and json_record(second).error is None and first[0] == "{"
-    )
-    if not first or lines:
-        return None
-    whole = io.TextIOWrapper(raw, encoding, newline="\n")
-    try:
-        return whole.read().strip(_SPACE)
-    finally:
-        whole.detach()
-
-
-def _read_document(text: str, name: str) -> Iterator[Record]:
-    """The elements of a JSON array, or one object, each as the text that it is in the document."""
-    if text[0] != "[":
-        record = json_record(text, "", name)
-        yield unreadable(name, record.error, "Correct its JSON.") if record.error else record
+    if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
         return
-    at = _skip_space(text, 1)
-    if text[at:] == "]":
-        return
-    while True:
-        end = parse_json(text, at)[1]
-        yield Record(text[at:end], None, name)
-        at = _skip_space(text, end)
-        if text[at : at + 1] == "]" and at + 1 == len(text):
-            return
-        if text[at : at + 1] != ",":
-            raise ValueError(f"the JSON array is broken at character {at + 1}")
-        at = _skip_space(text, at + 1)
-
-
-def _skip_space(text: str, at: int) -> int:
-    while text[at : at + 1] and text[at] in _SPACE:
-        at += 1
-    return at
-
-
-class _Lines:
-    """Lines of a text, counted; remembers the ones that the row being read is made of."""
-
-    def __init__(self, raw: Any, encoding: str) -> None:
-        self._text = io.TextIOWrapper(raw, encoding, errors="surrogateescape", newline="")
-        self._row: list[str] = []
-        self.number = 0
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        line = next(self._text)
-        self.number += 1
-        if not line.isascii():
-            try:
-                line.encode()
-            except UnicodeEncodeError:
-                raise UnicodeError(f"line {self.number} holds bytes that are not text") from None
-        self._row.append(line)
-        return line
-
-    def take(self) -> str:
-        """The text since the last call, without its last line end."""
-        text = "".join(self._row).removesuffix("\n").removesuffix("\r")
-        self._row.clear()
-        return text
-
-
-def _read_csv(raw: Any, name: str, how: FileFormat, delimiter: str) -> Iterator[Record]:
-    lines = _Lines(raw, how.encoding)
-    for _ in range(how.skip_lines):
-        next(lines, None)
-    rows: Iterator[list[str]]
-    if delimiter == "whitespace":
-        rows = (line.split() for line in lines)
+    if beginning.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        found = "utf-32"
+    elif beginning.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        found = "utf-16"
     else:
-        # strict: otherwise a quote that is never closed swallows rows without a word.
-        rows = csv.reader(lines, delimiter=delimiter, strict=True)
-    header: list[str] | None = None if how.header is True else how.header
-    while True:
-        lines.take()
-        first = lines.number + 1
-        try:
-            row = next(rows, None)
-        except csv.Error as error:
-            yield Record(lines.take(), f"line {first}: not valid CSV: {error}", name)
-            continue
-        if row is None:
+        # Text that is mostly of one alphabet has a NUL in every other byte; text of one byte a character has none.
+        pairs = len(beginning) // 2
+        left, right = beginning[0 : 2 * pairs : 2].count(0), beginning[1 : 2 * pairs : 2].count(0)
+        if pairs < 2 or max(left, right) < 0.6 * pairs or min(left, right) > 0.6 * pairs:
             return
-        if not row:
-            continue
-        if header is None:
-            header = [column.strip() for column in row]
-            if problem := _header_problem(header):
-                yield unreadable(
-                    name, f"line {first}: {problem}", "Correct the header, or set the stream's field 'header'."
-                )
-                return
-        elif len(row) == len(header):
-            yield Record(json_object(header, row), None, name)
-        else:
-            yield Record(
-                lines.take(),
-                f"line {first}: expected {len(header)} columns ({', '.join(header)}), found {len(row)}",
-                name,
-            )
-
-
-def _header_problem(header: list[str]) -> str | None:
-    if "" in header:
-        return f"column {header.index('') + 1} of the header has no name"
-    twice = sorted({column for column in header if header.count(column) > 1})
-    return f"the header names a column twice: {', '.join(twice)}" if twice else None
-
-
-def _read_parquet(content: IO[bytes], name: str) -> Iterator[Record]:
-    with pq.ParquetFile(content) as parquet:
-        columns = parquet.schema_arrow.names
-        if problem := _header_problem(columns):
-            yield unreadable(name, problem, "Give every column a name of its own.")
-            return
-        for batch in parquet.iter_batches(batch_size=10_000):
-            values = [column.to_pylist(maps_as_pydicts="lossy") for column in batch.columns]
-            for row in zip(*values, strict=True):
-                yield Record(json_object(columns, row), None, name)
+        found = "utf-16-le" if right > left else "utf-16-be"
+    raise Damaged(
+        f"its text is {found.upper()}, not {encoding.removesuffix('-sig')}",
+        f"Set the stream's field 'encoding' to {found}.",
+    )

@@ -11,7 +11,8 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, ClassVar, Literal
 
@@ -19,9 +20,9 @@ import pydantic
 
 from cdp_orchestration.records import Page, Record
 from cdp_orchestration.sources import Source, SourceConfig
+from cdp_orchestration.sources._folder import files_below, first_files, holds_json_objects, pattern, why_left
 from cdp_orchestration.sources._formats import FileFormat, read_records, unreadable
 
-_UNFINISHED = (".tmp", ".part", ".crdownload", ".swp", "~")
 _SETTLE_SECONDS = 1.0
 _CHUNK_BYTES = 1 << 20
 _PAGE_RECORDS = 10_000
@@ -32,7 +33,13 @@ class FileStream(FileFormat):
     """One stream: which files of the folder, and how to read them."""
 
     glob: str = pydantic.Field(
-        default="*", description="Which files, relative to the source's folder; '**/' walks into subfolders."
+        default="*",
+        description="Which files, relative to the source's folder, in upper or lower case; '**/' walks into subfolders.",
+    )
+    also: Literal["json_objects"] | None = pydantic.Field(
+        default=None,
+        description="json_objects: also every file, at any depth and of any name, whose first line that is not blank is a "
+        "JSON object, gzipped or not (unless another stream's glob names it).",
     )
 
     @pydantic.field_validator("glob")
@@ -64,19 +71,37 @@ class FilesSource(Source):
         A file that is merely touched, or empty, leaves no record; it is looked into again until some batch notes
         its new fingerprint. A file that somebody is writing is left for the next pull.
         """
-        folder = self.home_root / Path(self.config.path).expanduser()
-        if not folder.is_dir():
-            return
         how = self.config.streams[stream]
-        found = {str(p.relative_to(folder)): p for p in folder.glob(how.glob) if p.is_file()}
+        depth = None if how.also else pattern(how.glob)[1]
+        found = {relative: path for relative, path in files_below(self._folder(), depth) if why_left(relative) is None}
         for relative in sorted(found):
-            if any(part.startswith((".", "_")) for part in relative.split("/")):
-                continue
-            if relative.lower().endswith(_UNFINISHED):
-                continue
-            # A name need not be valid Unicode; what is written down must be.
-            name = os.fsencode(relative).decode("utf-8", "replace")
-            yield from self._pull_file(found[relative], name, how, files.get(name, ""))
+            name = _name(relative)
+            if self._reads(stream, relative, found[relative], lambda _: files) is None:
+                yield from self._pull_file(found[relative], name, how, files.get(name, ""))
+
+    def look(self, landed: Callable[[str], dict[str, str]]) -> Iterator[tuple[Path, str, str | None]]:
+        """Every file of the folder (of very many, some) with why no stream reads it."""
+        known = cache(landed)
+        for relative, path in first_files(self._folder()):
+            why = why_left(relative)
+            if why is None:
+                whys = [self._reads(stream, relative, path, known) for stream in self.config.streams]
+                why = None if None in whys else next((why for why in whys if why), "it matches no stream's glob")
+            yield path, _name(relative), why
+
+    def _reads(self, stream: str, relative: str, path: Path, landed: Callable[[str], dict[str, str]]) -> str | None:
+        """None where the stream reads the file; else why not, "" where its name alone says so."""
+        how = self.config.streams[stream]
+        if pattern(how.glob)[0].fullmatch(relative):
+            return None
+        others = (other for other in self.config.streams if other != stream)
+        if not how.also or any(pattern(self.config.streams[other].glob)[0].fullmatch(relative) for other in others):
+            return ""
+        # What landed once was looked into then.
+        return None if _name(relative) in landed(stream) else holds_json_objects(path)
+
+    def _folder(self) -> Path:
+        return self.home_root / Path(self.config.path).expanduser()
 
     def _pull_file(self, path: Path, name: str, how: FileStream, known: str) -> Iterator[Page]:
         try:
@@ -103,6 +128,11 @@ class FilesSource(Source):
             if known != unread:
                 remedy = "Let this user read it; it is tried again at every pull."
                 yield Page([unreadable(name, error.strerror or error, remedy)], {}, {name: unread})
+
+
+def _name(relative: str) -> str:
+    """A name need not be valid Unicode; what is written down must be."""
+    return os.fsencode(relative).decode("utf-8", "replace")
 
 
 def _version(stat: os.stat_result) -> str:
