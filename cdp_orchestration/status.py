@@ -1,19 +1,19 @@
 """`cdp status`: last run per asset, rows, quarantine, backlog per sync."""
 
-import json
 from datetime import UTC, datetime
 
 import dagster as dg
 from rich.console import Console
 
-from cdp_orchestration import reports
-from cdp_orchestration.components.sync import declared, parsed
+from cdp_orchestration import reports, syncs
+from cdp_orchestration.components.sync import parsed
 from cdp_orchestration.connections import connections
-from cdp_orchestration.delivery.plan import backlog
+from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.delivery.places import NOWHERE, Place
+from cdp_orchestration.delivery.plan import backlog, holdings
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import Home
 from cdp_orchestration.pipeline import load_definitions
-from cdp_orchestration.project import dbt_project
 from cdp_orchestration.warehouse import NothingBuilt, Warehouse
 
 # In the order data flows.
@@ -40,8 +40,8 @@ def show_status(home: Home, console: Console) -> None:
         console.print(f"\n{nothing}", soft_wrap=True)
         return
     console.print()
-    console.print(reports.table(
-        "Syncs", ["sync", "destination", "holds", "owes add", "update", "remove", "withheld", "state"], _syncs(home)))  # fmt: skip
+    columns = ["sync", "destination", "holds", "owes add", "update", "remove", "withheld", "shared", "state"]
+    console.print(reports.table("Syncs", columns, _syncs(home)))
 
 
 def _assets(definitions: dg.Definitions, instance: dg.DagsterInstance) -> list[tuple[str, str, str, object]]:
@@ -62,17 +62,46 @@ def _assets(definitions: dg.Definitions, instance: dg.DagsterInstance) -> list[t
 
 
 def _syncs(home: Home) -> list[tuple[object, ...]]:
-    manifest = json.loads(dbt_project(home).manifest_path.read_text())
-    known = connections("destinations")
+    """A line per sync; below it, and for syncs whose model is gone, a line per place that still holds rows of it."""
+    ledger = Ledger(home.deliveries)
     rows: list[tuple[object, ...]] = []
-    for node in declared(manifest):
+    nodes = syncs.models_of(home)
+    for node in nodes.values():
         try:
             sync = parsed(node)
-            owed = backlog(sync, Warehouse(home), home)
-            waiting = known[sync.destination]
-            state = f"waits for {waiting.waits_for}" if waiting.is_waiting else "connected"
+            address, state = _address(home, sync.destination)
+            owed = backlog(sync, Warehouse(home), home, address)
             rows.append((sync.name, sync.destination, owed["held"], owed["add"], owed["update"], owed["remove"],
-                         owed["withheld"], state))  # fmt: skip
+                         owed["withheld"], owed["shared"], state))  # fmt: skip
+            if owed["elsewhere"]:
+                here = Place(sync.destination, address) if address else ledger.last_place(sync.name, sync.destination)
+                rows += _left(ledger, sync.name, here, "its earlier address")
         except CdpError as error:
-            rows.append((node["name"], "", None, None, None, None, None, str(error)))
+            rows.append((node["name"], "", None, None, None, None, None, None, str(error)))
+    for name in ledger.syncs():
+        if name not in nodes:
+            rows += _left(ledger, name, NOWHERE, "its model is gone")
     return rows
+
+
+def _address(home: Home, destination: str) -> tuple[str | None, str]:
+    """Where a destination is, as far as it can be told now, and its state in words."""
+    connected = connections("destinations")[destination]
+    if connected.is_waiting:
+        return None, f"waits for {connected.waits_for}"
+    try:
+        made = connected.destination(home)
+    except CdpError as error:
+        return None, str(error)
+    try:
+        return made.address(), "connected"
+    finally:
+        made.close()
+
+
+def _left(ledger: Ledger, sync: str, here: Place, why: str) -> list[tuple[object, ...]]:
+    return [
+        (sync, place.destination or "unknown", held, None, None, None, None, None,
+         f"{why}: {place} still holds these. `cdp sync {sync} --remove-all` or `--let-go`")
+        for place, held in holdings(ledger, sync, here).items() if place != here
+    ]  # fmt: skip

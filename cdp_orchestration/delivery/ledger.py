@@ -131,16 +131,18 @@ class Ledger:
         decided = self.decisions(sync)
         destination, address = (decided.adopted or unless_adopted).written()
         let_go = " or ".join(
-            f"(destination is not distinct from {place.written()[0]} and address is not distinct from "
-            f"{place.written()[1]} and ledger_no <= {through})"
+            "(ledger_no <= {} and {})".format(
+                through,
+                "is_old" if place == NOWHERE else "destination = {} and address = {}".format(*place.written()),
+            )
             for place, through in decided.let_go.items()
         )
         return f"""(
-            select *, {let_go or "false"} as is_let_go from (
+            select * exclude (is_old), {let_go or "false"} as is_let_go from (
                 select * replace (
-                    case when destination is null then {destination} else destination end as destination,
+                    coalesce(destination, {destination}) as destination,
                     case when destination is null then {address} else address end as address
-                )
+                ), destination is null as is_old
                 from read_parquet([{names}], union_by_name = true)
             )
         )"""

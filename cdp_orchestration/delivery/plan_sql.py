@@ -67,6 +67,7 @@ def wanted(sync: Sync, schema: pa.Schema) -> str:
     consent = "consent_message_id"
     if grants:
         consent = f"coalesce(consent_message_id, nullif({grants[0]}, ''))"
+    renamed = "replace (coalesce(former.former_key, model.row_key) as row_key)" if can_be_renamed(schema) else ""
     return f"""
         create temp table wanted as
         select *, row_number() over (partition by allowed, identifiers, alone order by row_key) as place_in_line from (
@@ -79,7 +80,7 @@ def wanted(sync: Sync, schema: pa.Schema) -> str:
                     {_object(list(sync.identifiers), types)} as identifiers,
                     {allowed} as allowed
                 from (
-                    select model.* {"replace (coalesce(former.former_key, model.row_key) as row_key)" if can_be_renamed(schema) else ""}
+                    select model.* {renamed}
                     from model left join former on former.row_key = cast(model.row_key as varchar)
                 )
             )

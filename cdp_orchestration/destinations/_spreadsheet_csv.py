@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from typing import Any
 
 # What stands before a formula without making it a text: blanks, control characters, quotes, characters without width.
-_BEFORE = "\\s\\x00-\\x1f\\x7f-\\x9f'\"`\u00ab\u00bb\u2018-\u201f\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff\uff02\uff07"
-_SIGNS = "=+\\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20"
+_BLANKS = r"\s\x00-\x1f\x7f-\x9f\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+_QUOTES = r"'\"`\u00ab\u00bb\u2018-\u201f\uff02\uff07"
+_SIGNS = r"=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20"
 # A tab or a line break at the front may be dropped by what opens the file, and a blank after it, too.
-_FORMULA = re.compile(f"[\\t\\r\\n]|[{_BEFORE}]*[{_SIGNS}]")
+_FORMULA = re.compile(rf"[\t\r\n]|[{_BLANKS}{_QUOTES}]*[{_SIGNS}]")
 _NUMBER = re.compile(r"\s*[+-] ?(\d[\d .,]*|[.,]\d+)([eE][+-]?\d+)?%?\s*", re.ASCII)
 # Beyond comma, quote and line ends: what some reader splits lines or fields at, drops at the edges, or ends a text at.
 _QUOTED = re.compile("[\",;|\\t\\x00-\\x1f\\x7f\\x85\u2028\u2029]|^[\\s#]|\\s$")

@@ -15,7 +15,8 @@ from typing import ClassVar, Literal
 import pydantic
 
 from cdp_orchestration.delivery.durable import whole_file
-from cdp_orchestration.destinations import Destination, DestinationConfig, NoAnswer, Operation, Outcome, _spreadsheet_csv
+from cdp_orchestration.destinations import Destination, DestinationConfig, NoAnswer, Operation, Outcome
+from cdp_orchestration.destinations._spreadsheet_csv import line
 from cdp_orchestration.errors import StopAndTell
 
 _OWN_COLUMNS = ("operation", "row_key", "idempotency_key")
@@ -61,7 +62,8 @@ class FileDrop(Destination):
         folder = self._folder()
         keys = "|".join(operation.idempotency_key for operation in operations)
         digest = hashlib.sha256(keys.encode()).hexdigest()[:16]
-        lines = _csv(operations, self.config.formulas == "neutralise") if self.config.format == "csv" else _jsonl(operations)
+        is_csv, neutralise = self.config.format == "csv", self.config.formulas == "neutralise"
+        lines = _csv(operations, neutralise) if is_csv else _jsonl(operations)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             name = self._already_there(folder, sync, digest)
@@ -95,8 +97,8 @@ class FileDrop(Destination):
 
 def _jsonl(operations: Iterable[Operation]) -> Iterator[bytes]:
     for operation in operations:
-        line = {name: getattr(operation, name) for name in (*_OWN_COLUMNS, "fields")}
-        yield json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        row = {name: getattr(operation, name) for name in (*_OWN_COLUMNS, "fields")}
+        yield json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _csv(operations: list[Operation], neutralise: bool) -> Iterator[bytes]:
@@ -109,7 +111,7 @@ def _csv(operations: list[Operation], neutralise: bool) -> Iterator[bytes]:
             f"file_drop: the model's column '{clash[0]}' is also a column of the CSV file. Rename it in the model, or set "
             "the field 'format' to jsonl."
         )
-    yield _spreadsheet_csv.line([*_OWN_COLUMNS, *fields], neutralise)
+    yield line([*_OWN_COLUMNS, *fields], neutralise)
     for operation in operations:
         own = [getattr(operation, name) for name in _OWN_COLUMNS]
-        yield _spreadsheet_csv.line([*own, *(operation.fields.get(name) for name in fields)], neutralise)
+        yield line([*own, *(operation.fields.get(name) for name in fields)], neutralise)

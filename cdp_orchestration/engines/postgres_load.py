@@ -41,7 +41,8 @@ LEDGER = f"""
         run_id {TEXT}, sync {TEXT}, row_key {TEXT}, profile_id {TEXT}, operation {TEXT}, status {TEXT}, attempt bigint,
         code {TEXT}, message {TEXT}, payload_hash {TEXT}, identifiers_sent {TEXT}, consent_message_id {TEXT},
         idempotency_key {TEXT}, attempted_at timestamp, ledger_no bigint, batch_no bigint
-    )
+    );
+    alter table landing._ledger add column if not exists destination {TEXT}, add column if not exists address {TEXT}
 """
 
 
