@@ -188,8 +188,8 @@ def test_whom_an_old_version_took_out_comes_back(world: World) -> None:
 # A profile's id may change without anybody leaving.
 
 
-def people(world: World, ids: str, splits: list[tuple[str, str]], gone: bool = True) -> None:
-    """profiles.profiles and identity.merges: the splits' first ids are gone, unless they are among the ids."""
+def people(world: World, ids: str, splits: list[tuple[str, str]]) -> None:
+    """profiles.profiles holds these ids (a letter each), identity.merges these splits."""
     with world.warehouse.writing(), duckdb.connect(str(world.home.warehouse)) as connection:
         connection.execute("create schema if not exists profiles; create schema if not exists identity")
         connection.execute("create or replace table profiles.profiles (profile_id varchar)")
@@ -235,8 +235,7 @@ def test_a_renamed_profile_goes_on_under_the_key_that_the_destination_knows(
     assert [operation[:2] for operation in crm.sent()] == [("add", "n")], "it left, and comes back as what it is"
 
 
-@pytest.mark.parametrize("sync", [vips(), BY_EMAIL], ids=["by row_key", "by email"])
-def test_of_two_heirs_one_gets_the_key_and_keeps_it(world: World, sync: Any) -> None:
+def test_of_two_heirs_one_gets_the_key_and_keeps_it(world: World) -> None:
     crm = Recorder()
     world.want([{**row, "email": f"{row['row_key']}@x.io"} for row in by_profile(o=1.0)])
     world.deliver(crm)
