@@ -127,7 +127,10 @@ def load_definitions() -> dg.Definitions:
 
 
 def _execute(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, name: str, config: dict[str, Any] | None = None,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    name: str,
+    config: dict[str, Any] | None = None,
     assets: list[dg.AssetKey] | None = None,
 ) -> Step:
     job = definitions.resolve_job_def(name)

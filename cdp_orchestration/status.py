@@ -80,7 +80,7 @@ def _syncs(home: Home) -> list[tuple[object, ...]]:
             rows.append((node["name"], "", None, None, None, None, None, None, str(error)))
     for name in ledger.syncs():
         if name not in nodes:
-            rows += _left(ledger, name, NOWHERE, "its model is gone")
+            rows += _left(ledger, name, None, "its model is gone")
     return rows
 
 
@@ -99,9 +99,9 @@ def _address(home: Home, destination: str) -> tuple[str | None, str]:
         made.close()
 
 
-def _left(ledger: Ledger, sync: str, here: Place, why: str) -> list[tuple[object, ...]]:
+def _left(ledger: Ledger, sync: str, here: Place | None, why: str) -> list[tuple[object, ...]]:
     return [
         (sync, place.destination or "unknown", held, None, None, None, None, None,
          f"{why}: {place} still holds these. `cdp sync {sync} --remove-all` or `--let-go`")
-        for place, held in holdings(ledger, sync, here).items() if place != here
+        for place, held in holdings(ledger, sync, here or NOWHERE).items() if place != here
     ]  # fmt: skip

@@ -60,7 +60,8 @@ def resync(home: Home, name: str) -> Place:
 def left_over(home: Home, name: str, at: str | None = None) -> dict[Place, int]:
     """The places that hold rows of the sync without being wanted there: earlier addresses, or all where its model is
     gone. at: only those of this destination. Raises StopAndTell for a sync that nobody knows."""
-    return {place: held for place, held in held_by(home, name, at).items() if place != _here(home, name)}
+    here = _here(home, name)
+    return {place: held for place, held in held_by(home, name, at).items() if place != here}
 
 
 def held_by(home: Home, name: str, at: str | None = None) -> dict[Place, int]:
@@ -68,7 +69,7 @@ def held_by(home: Home, name: str, at: str | None = None) -> dict[Place, int]:
     ledger, nodes = Ledger(home.deliveries), models_of(home)
     if name not in nodes and name not in ledger.syncs():
         raise _unknown(home, name, nodes)
-    found = holdings(ledger, name, _here(home, name))
+    found = holdings(ledger, name, _here(home, name) or NOWHERE)
     if at is not None and name not in nodes:
         # A ledger from before addresses were written down does not say where: the operator does.
         place = NOWHERE if NOWHERE not in found else Place(at, _address(home, at))
@@ -122,11 +123,11 @@ def is_declared(home: Home, name: str) -> bool:
     return name in models_of(home)
 
 
-def _here(home: Home, name: str) -> Place:
-    """Where the sync's rows belong now; nowhere, where its model is gone or its destination cannot be told."""
+def _here(home: Home, name: str) -> Place | None:
+    """Where the sync's rows belong now; None where its model is gone. If its destination cannot be told: where it was."""
     nodes = models_of(home)
     if name not in nodes:
-        return NOWHERE
+        return None
     destination = parsed(nodes[name]).destination
     try:
         return Place(destination, _address(home, destination))
@@ -144,7 +145,9 @@ def _sync(home: Home, name: str, place: Place) -> Sync:
 def _at(home: Home, place: Place) -> Destination:
     """The destination, connected to that very place. Raises StopAndTell with what to do where it is not."""
     if place.destination is None:
-        raise StopAndTell("their ledger is from before addresses were written down. Say where they are: --at DESTINATION.")
+        raise StopAndTell(
+            "their ledger is from before addresses were written down. Say where they are: --at DESTINATION."
+        )
     destination = _connected(home, place.destination)
     if destination.address() != place.address:
         destination.close()

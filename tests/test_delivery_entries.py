@@ -19,7 +19,6 @@ CONSENT = [{"regulation": "gdpr", "purpose": "email_marketing"}]
 BY_EMAIL = vips(identifiers=["email"])
 
 
-
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path / "home")
@@ -27,7 +26,9 @@ def world(tmp_path: Path) -> World:
 
 def family(*keys: str, **others: str) -> dict[str | None, dict[str, Any]]:
     """Rows that share an address, and others that do not."""
-    rows: dict[str | None, dict[str, Any]] = {key: {"email": "family@x.io", "spend_usd": float(ord(key[0]))} for key in keys}
+    rows: dict[str | None, dict[str, Any]] = {
+        key: {"email": "family@x.io", "spend_usd": float(ord(key[0]))} for key in keys
+    }
     return rows | {key: {"email": email, "spend_usd": 0.0} for key, email in others.items()}
 
 
@@ -42,7 +43,10 @@ def test_the_smallest_row_key_stands_for_all_that_share_its_identifiers(world: W
 
 
 def test_who_leaves_is_followed_by_the_next_and_the_last_one_is_removed(world: World) -> None:
-    sync, crm = vips(identifiers=["email"], consent=CONSENT, guard={"max_removed_percent": 0, "min_held": 0}), Recorder()
+    sync, crm = (
+        vips(identifiers=["email"], consent=CONSENT, guard={"max_removed_percent": 0, "min_held": 0}),
+        Recorder(),
+    )
     world.want(family("a", "b", "c"))
     world.grant({"p-a": "granted", "p-b": "granted", "p-c": "granted"})
     world.deliver(crm, sync)
@@ -119,7 +123,9 @@ def test_identifiers_are_compared_all_together(world: World) -> None:
     sync, crm = vips(identifiers=["email", "phone"]), Recorder()
     rows = [("a", "x@x.io", "1"), ("b", "x@x.io", "2"), ("c", "x@x.io", None), ("d", "x@x.io", None), ("e", None, "1")]
     world.want(
-        [{"row_key": key, "email": email, "phone": phone} for key, email, phone in rows], email="varchar", phone="varchar"
+        [{"row_key": key, "email": email, "phone": phone} for key, email, phone in rows],
+        email="varchar",
+        phone="varchar",
     )
     world.deliver(crm, sync)
     assert [key for _, key, _ in crm.sent()] == ["a", "b", "c", "e"]
@@ -193,7 +199,9 @@ def people(world: World, ids: str, splits: list[tuple[str, str]]) -> None:
     with world.warehouse.writing(), duckdb.connect(str(world.home.warehouse)) as connection:
         connection.execute("create schema if not exists profiles; create schema if not exists identity")
         connection.execute("create or replace table profiles.profiles (profile_id varchar)")
-        connection.execute("create or replace table identity.merges (kind varchar, from_profile_id varchar, into_profile_id varchar)")
+        connection.execute(
+            "create or replace table identity.merges (kind varchar, from_profile_id varchar, into_profile_id varchar)"
+        )
         for profile_id in ids:
             connection.execute("insert into profiles.profiles values (?)", [profile_id])
         for pair in splits:

@@ -83,7 +83,9 @@ def test_rows_of_an_older_ledger_are_where_the_first_delivery_since_goes(world: 
     assert owed(world, None) == {**NOTHING, "held": 3}, "also where it waits"
     ledger(world).prepare()
     with duckdb.connect() as connection:
-        columns = connection.execute(f"from read_parquet('{world.root}/deliveries/ledger/*/*.parquet', union_by_name = true)")
+        columns = connection.execute(
+            f"from read_parquet('{world.root}/deliveries/ledger/*/*.parquet', union_by_name = true)"
+        )
         assert [column[0] for column in columns.description][-2:] == ["destination", "address"]
     assert world.deliver(Recorder(at="old")).planned == {"add": 0, "update": 0, "remove": 0}
     assert world.deliver(Recorder(at="new")).accepted == Counter(add=3)
@@ -120,7 +122,9 @@ def test_what_was_in_flight_is_in_doubt_where_it_was_sent(world: World, version:
         assert world.deliver(Recorder(at="old")).accepted == Counter(add=1, remove=1)
         return
     assert world.deliver(Recorder(at="new")).accepted == Counter(add=2)
-    assert [(row["address"], row["status"]) for row in world.ledger()] == [("old", "failed")] * 2 + [("new", "accepted")] * 2
+    assert [(row["address"], row["status"]) for row in world.ledger()] == [("old", "failed")] * 2 + [
+        ("new", "accepted")
+    ] * 2
     assert holdings(ledger(world), "vips") == {OLD: 2, NEW: 2}
     world.want(people(1))
     assert world.deliver(Recorder(at="old")).accepted == Counter(add=1, remove=1)

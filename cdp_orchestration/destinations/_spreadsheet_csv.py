@@ -18,7 +18,7 @@ _SIGNS = r"=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20"
 _FORMULA = re.compile(rf"[\t\r\n]|[{_BLANKS}{_QUOTES}]*[{_SIGNS}]")
 _NUMBER = re.compile(r"\s*[+-] ?(\d[\d .,]*|[.,]\d+)([eE][+-]?\d+)?%?\s*", re.ASCII)
 # Beyond comma, quote and line ends: what some reader splits lines or fields at, drops at the edges, or ends a text at.
-_QUOTED = re.compile("[\",;|\\t\\x00-\\x1f\\x7f\\x85\u2028\u2029]|^[\\s#]|\\s$")
+_QUOTED = re.compile('[",;|\\t\\x00-\\x1f\\x7f\\x85\u2028\u2029]|^[\\s#]|\\s$')
 
 
 def line(values: Iterable[Any], neutralise: bool) -> bytes:
