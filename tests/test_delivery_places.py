@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,27 @@ def test_a_removal_of_all_that_died_is_finished_by_the_next(world: World) -> Non
     crm.sent()
     assert remove_all(world, crm).accepted == Counter(remove=2)
     assert [key for _, key, _ in crm.sent()] == ["k001", "k002"]
+
+
+def test_postgresql_takes_old_and_new_attempts_into_a_table_of_either_age(world: World, postgres: dict[str, str]) -> None:
+    from cdp_orchestration.engines import postgres_load
+    from tests.conftest import connect
+
+    world.want(people(2))
+    world.deliver(Recorder(at="old"))
+    as_93c4165_wrote_it(world)
+    with closing(connect(postgres, postgres["PGDATABASE"])) as connection, connection.cursor() as cursor:
+        cursor.execute("drop schema if exists landing cascade")
+        postgres_load.load(connection, world.home, [], print)
+        cursor.execute("alter table landing._ledger drop column destination, drop column address")  # as it was
+        world.deliver(Recorder(at="new"))
+        world.deliver(Recorder(at="newer"))
+        for _ in range(2):
+            postgres_load.load(connection, world.home, [], print)
+        cursor.execute("select row_key, destination, address from landing._ledger order by ledger_no")
+        assert cursor.fetchall() == [
+            ("k000", None, None), ("k001", None, None), ("k000", "fake", "newer"), ("k001", "fake", "newer"),
+        ]  # fmt: skip
 
 
 def test_decisions_that_cannot_be_read_stop_and_tell(world: World) -> None:
