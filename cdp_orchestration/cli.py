@@ -108,6 +108,58 @@ def status() -> None:
 
 
 @main.command()
+@click.argument("name", metavar="NAME")
+@click.option("--resync", is_flag=True, help="Forget that rows were accepted, and send all of them again.")
+@click.option("--let-go", is_flag=True, help="Leave what it left over where it is, and stop showing it.")
+@click.option("--remove-all", is_flag=True, help="Remove all that it holds from its destinations.")
+@click.option("--at", metavar="DESTINATION", help="With --let-go or --remove-all: only at this destination.")
+@click.option("--yes", is_flag=True, help="Do not ask (--remove-all asks).")
+def sync(name: str, resync: bool, let_go: bool, remove_all: bool, at: str | None, yes: bool) -> None:
+    """Deliver one sync now, from the warehouse as it is. Or be done with what it left at a destination.
+
+    Without an option: sends what the sync owes, as `cdp run` would, without pulling or building. Failed checks, or a
+    failed build, hold it.
+
+    Left over is what `cdp status` shows below the syncs: rows at an address that a destination does not have any more, and
+    rows of a sync whose model is gone. --remove-all takes these out, and also what the sync holds at its present address:
+    while its model is there, the next delivery adds that again. A destination must still be connected under its name and
+    at that address. --let-go writes down that what is left over is no longer ours; it is not removed from anywhere.
+    """
+    if resync + let_go + remove_all > 1:
+        raise click.UsageError("--resync, --let-go and --remove-all exclude each other.")
+    if at and not (let_go or remove_all):
+        raise click.UsageError("--at goes with --let-go or --remove-all.")
+    from cdp_orchestration import syncs
+    from cdp_orchestration.pipeline import quiet_output, ready_home, run_sync
+
+    home = ready_home()
+    if let_go:
+        syncs.let_go(home, name, at, _printer())
+        return
+    if remove_all:
+        held = syncs.held_by(home, name, at)
+        if not held:
+            raise CdpError(f"{name}: nothing to remove, no destination holds rows of it{f' at {at}' if at else ''}.")
+        for place, rows in held.items():
+            OUT.print(f"{name} holds {rows:,} rows at {place}.", soft_wrap=True)
+        if syncs.is_declared(home, name):
+            OUT.print("Its model is still there: the next delivery adds what it wants again.")
+        if not yes:
+            click.confirm("Remove them?", abort=True)
+        sys.exit(0 if syncs.remove_all(home, name, at, _printer()) else 1)
+    key = syncs.asset_of(home, name)
+    if resync:
+        place = syncs.resync(home, name)
+        OUT.print(f"{name}: all of its rows at {place} are to be sent again.", soft_wrap=True)
+    with quiet_output(home.root / "logs" / "cdp.log") as terminal:
+        progress.listen(lambda text: print(f"  {text}", file=terminal, flush=True))
+        step = run_sync(home, key)
+    for problem in step.problems:
+        ERR.print(f"  - {problem}")
+    sys.exit(0 if step.ok else 1)
+
+
+@main.command()
 @click.argument("identifier", metavar="TYPE=VALUE")
 def profile(identifier: str) -> None:
     """One person, for example `cdp profile email=jane@example.com`."""

@@ -98,6 +98,18 @@ def run_pass(home: Home, as_of: str | None = None, full_refresh: bool = False, d
             return steps
 
 
+def run_sync(home: Home, key: list[str]) -> Step:
+    """Deliver one sync, the asset of that key, from the warehouse as it is. A last build that failed holds it."""
+    with one_pass_at_a_time(home):
+        definitions = load_definitions()
+        with dg.DagsterInstance.get() as instance:
+            runs.end_dead_runs(instance)
+            failed = runs.failed_build(instance)
+            if failed:
+                return Step("deliver", False, [f"Nothing was delivered, because the last build failed (run {failed})."])
+            return _execute(definitions, instance, "deliver", assets=[dg.AssetKey(key)])
+
+
 def load_definitions() -> dg.Definitions:
     """The definitions of the code location. Errors of configuration come out as CdpError."""
     from cdp_orchestration.errors import CdpError
@@ -118,11 +130,15 @@ def load_definitions() -> dg.Definitions:
 
 
 def _execute(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, name: str, config: dict[str, Any] | None = None
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    name: str,
+    config: dict[str, Any] | None = None,
+    assets: list[dg.AssetKey] | None = None,
 ) -> Step:
     job = definitions.resolve_job_def(name)
     result = job.execute_in_process(
-        instance=instance, run_config={**QUIET, **(config or {})}, raise_on_error=False,
+        instance=instance, run_config={**QUIET, **(config or {})}, raise_on_error=False, asset_selection=assets,
         tags={runs.PROCESS_TAG: runs.this_process()},
     )  # fmt: skip
     problems = []

@@ -36,6 +36,19 @@ def end_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     return ended
 
 
+def failed_build(instance: dg.DagsterInstance) -> str | None:
+    """The id of the run that built last (the job build, or a schedule's refresh_<source>), if it failed."""
+    latest: dg.RunRecord | None = None
+    for record in instance.get_run_records(limit=100):
+        name = record.dagster_run.job_name
+        if record.dagster_run.is_finished and (name == "build" or name.startswith("refresh_")):
+            latest = record
+            break
+    if latest is None or latest.dagster_run.is_success:
+        return None
+    return latest.dagster_run.run_id
+
+
 def _is_alive(signed: str) -> bool:
     pid, started = signed.split(":", 1)
     return _start_time(int(pid)) == started

@@ -1,15 +1,16 @@
 """`cdp status`: last run per asset, rows, quarantine, backlog per sync."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import dagster as dg
 from rich.console import Console
 
-from cdp_orchestration import relations, reports
-from cdp_orchestration.components.sync import declared, parsed
+from cdp_orchestration import relations, reports, syncs
+from cdp_orchestration.components.sync import parsed
 from cdp_orchestration.connections import connections
-from cdp_orchestration.delivery.plan import backlog
+from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.delivery.places import NOWHERE, Place
+from cdp_orchestration.delivery.plan import backlog, holdings
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import Home
 from cdp_orchestration.manifest import current_manifest
@@ -53,8 +54,8 @@ def show_status(home: Home, console: Console) -> None:
         console.print(f"\n{nothing}", soft_wrap=True)
         return
     console.print()
-    columns = ["sync", "destination", "holds", "owes add", "update", "remove", "withheld", "state"]
-    console.print(reports.table("Syncs", columns, _syncs(home, manifest)))
+    columns = ["sync", "destination", "holds", "owes add", "update", "remove", "withheld", "shared", "state"]
+    console.print(reports.table("Syncs", columns, _syncs(home)))
 
 
 def _assets(definitions: dg.Definitions, instance: dg.DagsterInstance) -> list[tuple[str, str, str, object]]:
@@ -84,17 +85,47 @@ def _unread(home: Home) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _syncs(home: Home, manifest: dict[str, Any]) -> list[tuple[object, ...]]:
-    known = connections("destinations")
+def _syncs(home: Home) -> list[tuple[object, ...]]:
+    """A line per sync; below it, and for syncs whose model is gone, a line per place that still holds rows of it."""
+    ledger = Ledger(home.deliveries)
     rows: list[tuple[object, ...]] = []
-    for node in declared(manifest):
+    nodes = syncs.models_of(home)
+    for node in nodes.values():
         try:
             sync = parsed(node)
-            owed = backlog(sync, Warehouse(home), home)
-            waiting = known[sync.destination]
-            state = f"waits for {waiting.waits_for}" if waiting.is_waiting else "connected"
+            address, state = _address(home, sync.destination)
+            owed = backlog(sync, Warehouse(home), home, address)
             rows.append((sync.name, sync.destination, owed["held"], owed["add"], owed["update"], owed["remove"],
-                         owed["withheld"], state))  # fmt: skip
+                         owed["withheld"], owed["shared"], state))  # fmt: skip
+            if owed["elsewhere"]:
+                here = Place(sync.destination, address) if address else ledger.last_place(sync.name, sync.destination)
+                rows += _left(ledger, sync.name, here, "its earlier address")
         except CdpError as error:
-            rows.append((node["name"], "", None, None, None, None, None, str(error)))
+            rows.append((node["name"], "", None, None, None, None, None, None, str(error)))
+    for name in ledger.syncs():
+        if name not in nodes:
+            rows += _left(ledger, name, None, "its model is gone")
     return rows
+
+
+def _address(home: Home, destination: str) -> tuple[str | None, str]:
+    """Where a destination is, as far as it can be told now, and its state in words."""
+    connected = connections("destinations")[destination]
+    if connected.is_waiting:
+        return None, f"waits for {connected.waits_for}"
+    try:
+        made = connected.destination(home)
+    except CdpError as error:
+        return None, str(error)
+    try:
+        return made.address(), "connected"
+    finally:
+        made.close()
+
+
+def _left(ledger: Ledger, sync: str, here: Place | None, why: str) -> list[tuple[object, ...]]:
+    return [
+        (sync, place.destination or "unknown", held, None, None, None, None, None,
+         f"{why}: {place} still holds these. `cdp sync {sync} --remove-all` or `--let-go`")
+        for place, held in holdings(ledger, sync, here or NOWHERE).items() if place != here
+    ]  # fmt: skip

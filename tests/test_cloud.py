@@ -251,6 +251,18 @@ def test_the_ledger_comes_along_and_is_read_like_any_warehouse(home: Home) -> No
         assert not cloud._built(reading)
 
 
+def test_a_ledger_of_an_earlier_version_gets_its_new_columns(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pyarrow as pa
+
+    before = pa.schema([field for field in cloud_load.LEDGER if field.name not in ("destination", "address")])
+    with monkeypatch.context() as patched:
+        patched.setattr(cloud_load, "LEDGER", before)
+        load(home)
+    load(home)  # no new file, and yet
+    assert there(home, "select destination, address from landing._ledger") == []
+    assert cloud_load._Loader(into(home), False).has("_ledger", cloud_load.LEDGER)
+
+
 def test_times_get_a_zone_where_the_engine_wants_one(home: Home) -> None:
     land(home, "web", "events", '{"a":1}')
     cloud_load.load(into(home), home, STREAMS, print, zoned=True)

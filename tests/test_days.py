@@ -58,7 +58,14 @@ class Way:
 
     def build(self, day: int, *more: str) -> None:
         with Receiver(self.state, TOKEN) as receiver:
-            self.platform.run("--as-of", AS_OF[day], *more, CRM_WEBHOOK_URL=receiver.url, CRM_WEBHOOK_TOKEN=TOKEN)
+            self.platform.run(
+                "--as-of",
+                AS_OF[day],
+                *more,
+                CRM_WEBHOOK_URL=receiver.url,
+                CRM_WEBHOOK_TOKEN=TOKEN,
+                CRM_WEBHOOK_ACCOUNT="test",
+            )
 
     def holds(self) -> dict[str, dict[str, Any]]:
         with Receiver(self.state, TOKEN) as receiver:

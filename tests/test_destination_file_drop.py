@@ -3,11 +3,15 @@
 import csv
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pydantic
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cdp_orchestration.destinations import KINDS, NoAnswer, Operation, Outcome
 from cdp_orchestration.destinations.file_drop import FileDrop, FileDropConfig
@@ -125,3 +129,89 @@ def test_lines_can_be_read_back(tmp_path: Path) -> None:
     [file] = (tmp_path / "drop").iterdir()
     [line] = file.read_bytes().split(b"\n")[:-1]
     assert json.loads(line)["fields"] == odd.fields
+
+
+def csv_of(root: Path, rows: list[dict[str, Any]], **fields: Any) -> Path:
+    operations = [Operation("add", f"k{n}", row, f"key-{n}") for n, row in enumerate(rows)]
+    drop(root, format="csv", **fields).send("vips", "run-1", operations)
+    [file] = (root / "drop").iterdir()
+    return file
+
+
+def read(file: Path) -> list[list[str]]:
+    with open(file, newline="", encoding="utf-8") as handle:
+        return list(csv.reader(handle, strict=True))
+
+
+FORMULAS = [
+    '=HYPERLINK("http://x.io","click")', "=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1:A9)", "\t=1", "\r=1", "\n=1", "\tx",
+    "  =1", "\u00a0=1", "\ufeff=1", "\u200b=1", '"=1"', "'=1", "\uff1d1+1", "\uff0b1+a", "\uff0da", "\uff20SUM(A1)", "-", "=",
+    "+1-555-0100", "-1+1e5", "+351 912 000 118 ext", "- a", "\x00=1", "+351(912)",
+]  # fmt: skip
+NO_FORMULAS = [
+    "-5", "+3.2", "1e5", "-1e5", "-1.5E-3", "-1,234.50", "-.5", "+5.", "-5%", "+351912000118", "+351 912 000 118", " -5 ",
+    "a=b", "a@x.io", "2026-11-01", "1-2", "", " ", "it's", '"quoted"', "'quoted'", "http://x.io/?a=1", "(=1)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_formula_is_a_text_to_a_spreadsheet(text: str, tmp_path: Path) -> None:
+    header, row = read(csv_of(tmp_path, [{"note": text, text: 1}]))
+    assert row[3] == header[4] == f"'{text}"
+
+
+def test_a_row_key_may_be_a_formula_too(tmp_path: Path) -> None:
+    drop(tmp_path, format="csv").send("vips", "run-1", [Operation("add", "=1", {}, "key")])
+    [file] = (tmp_path / "drop").iterdir()
+    assert read(file)[1] == ["add", "'=1", "key"]
+
+
+def test_honest_values_stay_as_they_are(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"note": text} for text in NO_FORMULAS]
+    numbers: list[dict[str, Any]] = [{"note": -5}, {"note": -0.5}, {"note": 1e22}, {"note": False}]
+    expected = [*NO_FORMULAS, "-5", "-0.5", "1e+22", "false"]
+    assert [row[3] for row in read(csv_of(tmp_path, rows + numbers))[1:]] == expected
+
+
+def test_formulas_are_kept_for_those_who_say_so_and_in_json(tmp_path: Path) -> None:
+    rows = [{"note": text} for text in FORMULAS]
+    assert [row[3] for row in read(csv_of(tmp_path / "csv", rows, formulas="keep"))[1:]] == FORMULAS
+    drop(tmp_path).send("vips", "run-1", [Operation("add", "a", rows[0], "key")])
+    [file] = (tmp_path / "drop").iterdir()
+    assert json.loads(file.read_text())["fields"] == rows[0]
+    with pytest.raises(pydantic.ValidationError):
+        FileDropConfig(kind="file_drop", formulas="drop")
+
+
+TEXTS = st.text(st.sampled_from("ab ,;\t\r\n\"'=+-@#|\\\x00\x0b\x85\u2028\ufeffü5"), max_size=8) | st.text(max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5))
+def test_no_row_is_torn_whatever_is_in_it(rows: list[tuple[str, str]]) -> None:
+    for formulas in ("keep", "neutralise"):
+        with tempfile.TemporaryDirectory() as folder:
+            file = csv_of(Path(folder), [{"one": one, "two": two} for one, two in rows], formulas=formulas)
+            found = [(row[3], row[4]) for row in read(file)[1:]]
+            # DuckDB ends a file at no byte but its end, save that it cannot hold U+0000 in CSV.
+            readable = not any("\x00" in text for row in rows for text in row)
+            with duckdb.connect() as connection:
+                also = connection.execute(
+                    "select one, two from read_csv(?, header = true, all_varchar = true, delim = ',', quote = '\"', "
+                    "escape = '\"', nullstr = 'no such text', strict_mode = true)",
+                    [str(file)],
+                ).fetchall() if readable else found  # fmt: skip
+            assert len(found) == len(also) == len(rows)
+            if formulas == "keep":
+                assert found == also == rows
+
+
+def test_the_address_is_the_folder_however_it_is_spelled(tmp_path: Path) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "else"
+    home.mkdir()
+    (tmp_path / "link").symlink_to(home)
+    same = [drop(home), drop(home, folder="./x/../drop/"), drop(home, folder=str(home / "drop")), drop(tmp_path / "link"),
+            drop(home, format="csv", formulas="keep", batch_size=3)]  # fmt: skip
+    assert {each.address() for each in same} == {"CDP_HOME/drop"}, "a home may move with its drop folder"
+    assert drop(home, folder=str(elsewhere)).address() == str(elsewhere)
+    assert drop(home, folder="other").address() == "CDP_HOME/other"

@@ -297,3 +297,39 @@ def test_the_kind_is_found_by_its_file() -> None:
     assert webhook("http://x", batch_size=3).batch_size == 3
     assert WebhookConfig(kind="webhook", url="http://x").batch_size == 500
     assert all(field.description for kind in KINDS.values() for field in kind.Config.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("https://CRM.Example/Hook", "https://crm.example/Hook"),
+        ("HTTPS://crm.example:443/Hook?token=s3cret#part", "https://crm.example/Hook"),
+        ("https://jane:s3cret@crm.example/Hook", "https://crm.example/Hook"),
+        (" https://crm.example/Hook ", "https://crm.example/Hook"),
+        ("http://crm.example:80", "http://crm.example/"),
+        ("http://crm.example:8080/", "http://crm.example:8080/"),
+        ("http://[::1]:80/a", "http://[::1]/a"),
+        ("https://crm.example/Hook/", "https://crm.example/Hook/"),
+    ],
+)
+def test_the_address_is_the_url_without_what_may_be_secret(url: str, address: str) -> None:
+    if url == url.strip():
+        assert webhook(url, token="another", headers={"X-Version": "9"}).address() == address
+    else:
+        with pytest.raises(pydantic.ValidationError):
+            webhook(url)
+
+
+def test_a_url_that_is_none_stops_and_names_the_field() -> None:
+    for url in ("http://crm.example:abc/", "http://[crm/"):
+        with pytest.raises(StopAndTell, match="field 'url'"):
+            webhook(url).address()
+
+
+def test_an_account_stands_for_an_address_that_moves() -> None:
+    assert (
+        webhook("http://a.example/1", account="crm").address() == webhook("http://b.example/2", account="crm").address()
+    )
+    assert (
+        webhook("http://a.example/1", account="crm").address() != webhook("http://a.example/1", account="b").address()
+    )

@@ -101,6 +101,8 @@ def _result(sync: Sync, summary: Summary | None) -> dg.MaterializeResult:
             markdown_table(["operation", "planned", "accepted", "refused", "failed", "not attempted"], summary.rows())
         ),
         "withheld": summary.withheld,
+        "shared": summary.shared,
+        "held at earlier addresses": summary.elsewhere,
         "problems": dg.MetadataValue.md("\n".join(f"- {problem}" for problem in summary.problems) or "none"),
     }
     if summary.stopped:

@@ -2,24 +2,26 @@
 
 The batch in flight is marked before it is sent, and its outcomes are in the ledger before the next one is cut from the
 frozen plan. So a crash anywhere loses nothing, and at most that batch is sent twice, under the same idempotency keys
-where its values are still the same.
+where its values are still the same. All of it is about one place: the destination under the address that it has now.
 """
 
 import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cdp_orchestration.delivery.ledger import UNKNOWN, Entry, Ledger, Planned, read_plan
-from cdp_orchestration.delivery.plan import Sync, planning, plans_folder
+from cdp_orchestration.delivery.places import Place
+from cdp_orchestration.delivery.plan import Plan, Sync, emptying, planning, plans_folder
 from cdp_orchestration.destinations import Destination, Operation, Outcome
 from cdp_orchestration.errors import CdpError, Refused, StopAndTell, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Warehouse
 
-__all__ = ["Summary", "deliver"]
+__all__ = ["Summary", "deliver", "empty"]
 
 OPERATIONS = ("add", "update", "remove")
 _FAILURES_IN_A_ROW = 3
@@ -32,7 +34,8 @@ _MESSAGE = 300
 class Summary:
     """What a delivery did, in rows by operation: planned = accepted + refused + failed + not_attempted.
 
-    withheld: rows without consent. held: rows at the destination afterwards. seconds: wall time. problems: examples.
+    withheld: rows without consent. shared: rows that another row of the same identifiers stands for. held: entries at
+    the destination afterwards. elsewhere: entries that earlier addresses still hold. problems: examples.
     stopped: why rows that may be sent are still owed; None where only refused rows, and additions that wait for a
     refused removal, are.
     """
@@ -41,6 +44,8 @@ class Summary:
     run_id: str
     planned: dict[str, int]
     withheld: int
+    shared: int = 0
+    elsewhere: int = 0
     accepted: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -75,35 +80,81 @@ def deliver(
     A destination that fails or refuses is told in the summary's `stopped` and `problems`. Raises StopAndTell when
     nothing was sent (a bad model, the guard), CdpError when the connector itself broke.
     """
+    place = Place(sync.destination, destination.address())
+
+    def plan(ledger: Ledger) -> AbstractContextManager[Plan]:
+        return planning(sync, warehouse, ledger, place)
+
+    return _carry_out(plan, place, sync, destination, home, run_id, say)
+
+
+def empty(
+    sync: Sync, destination: Destination, home: Home, run_id: str, say: Callable[[str], None] = lambda _: None
+) -> Summary:
+    """Removes all that the sync holds at the destination's address, whatever its mode; its model may be gone."""
+    place = Place(sync.destination, destination.address())
+
+    def plan(ledger: Ledger) -> AbstractContextManager[Plan]:
+        return emptying(sync, ledger, place)
+
+    return _carry_out(plan, place, sync, destination, home, run_id, say)
+
+
+def _carry_out(
+    planned: Callable[[Ledger], AbstractContextManager[Plan]],
+    place: Place,
+    sync: Sync,
+    destination: Destination,
+    home: Home,
+    run_id: str,
+    say: Callable[[str], None],
+) -> Summary:
     started = time.monotonic()
     ledger = Ledger(home.deliveries)
     ledger.prepare()
     with ledger.locked(sync.name, say):
+        ledger.adopt(sync.name, place)  # before the first plan, or a change of address would take old rows along
         folder = plans_folder(home, sync.name)
         ledger.recover(sync.name, folder, say)
-        with planning(sync, warehouse, ledger) as plan:
+        with planned(ledger) as plan:
             plan.check_guard()
-            summary = Summary(sync.name, run_id, plan.operations, plan.withheld)
+            summary = Summary(sync.name, run_id, plan.operations, plan.withheld, plan.shared, plan.elsewhere)
             frozen = plan.freeze(folder, run_id)
-        owed = ", ".join(f"{plan.operations[o]} to {o}" for o in OPERATIONS)
-        say(f"{sync.name}: {owed}; {plan.withheld} withheld for lack of consent.")
+        say(f"{sync.name}: {_told(plan)}")
         try:
-            _Delivery(destination, ledger, frozen, summary, say).run()
+            _Delivery(destination, ledger, frozen, place, summary, say).run()
         finally:
-            summary.held = ledger.held(sync.name)
+            summary.held = ledger.held(sync.name, place)
             summary.seconds = time.monotonic() - started
     return summary
+
+
+def _told(plan: Plan) -> str:
+    owed = ", ".join(f"{plan.operations[o]} to {o}" for o in OPERATIONS)
+    parts = [f"{owed}; {plan.withheld} withheld for lack of consent"]
+    if plan.shared:
+        parts.append(f"{plan.shared} share the identifiers of another row, which stands for them")
+    if plan.elsewhere:
+        parts.append(f"{plan.elsewhere} stay at an earlier address (`cdp status` shows where)")
+    return "; ".join(parts) + "."
 
 
 class _Delivery:
     """The sending of one frozen plan."""
 
     def __init__(
-        self, destination: Destination, ledger: Ledger, plan: Path, summary: Summary, say: Callable[[str], None]
+        self,
+        destination: Destination,
+        ledger: Ledger,
+        plan: Path,
+        place: Place,
+        summary: Summary,
+        say: Callable[[str], None],
     ) -> None:
         self.destination = destination
         self.ledger = ledger
         self.plan = plan
+        self.place = place
         self.summary = summary
         self.say = say
         self.unremoved: set[str] = set()  # row_keys of removals that were not accepted in this run
@@ -140,14 +191,15 @@ class _Delivery:
         if not rows:
             return None
         sync, run_id = self.summary.sync, self.summary.run_id
-        self.ledger.mark(sync, run_id, self.plan, [row.ordinal for row in rows])
+        self.ledger.mark(sync, run_id, self.plan, [row.ordinal for row in rows], self.place)
         fault: Exception | None = None
         try:
             self._send(rows)
         except Exception as error:
             fault = error
             self._fail_rest(rows, error)
-        self.ledger.append(sync, run_id, [self.entries[row.ordinal] for row in rows if row.ordinal in self.entries])
+        known = [self.entries[row.ordinal] for row in rows if row.ordinal in self.entries]
+        self.ledger.append(sync, run_id, known, self.place)
         self.ledger.unmark(sync)
         self._count()
         if fault is not None and not isinstance(fault, TryAgain | StopAndTell):
@@ -212,8 +264,11 @@ class _Delivery:
             self.unremoved.add(row.row_key)
 
     def _sendable(self, rows: list[Planned]) -> list[Planned]:
-        """Without additions whose removal under the old identifiers was not accepted: these stay owed."""
-        return [row for row in rows if row.operation == "remove" or row.row_key not in self.unremoved]
+        """Without additions whose removal under the old identifiers was not accepted: these stay owed.
+
+        An update goes: its entry is there anyway, perhaps with the values of somebody who must not be there any more.
+        """
+        return [row for row in rows if row.operation != "add" or row.row_key not in self.unremoved]
 
     def _count(self) -> None:
         counters = {"accepted": self.summary.accepted, "refused": self.summary.refused, "failed": self.summary.failed}

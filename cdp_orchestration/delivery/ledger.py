@@ -2,7 +2,7 @@
 
     deliveries/ledger/<sync>/<first>-<last>.parquet   numbers of the rows in it; they only rise, so no two tie
     deliveries/ledger/_schema/_schema.parquet         empty, so that a glob over the ledger always matches
-    deliveries/in_flight/<sync>.json                  the batch being sent, while it is
+    deliveries/in_flight/<sync>.json                  the batch being sent, while it is, and where to
     deliveries/locks/<sync>.lock                      who delivers
 
 A batch's rows come to be with the rename of its file. A process that dies before leaves the in-flight marker, and the
@@ -25,7 +25,9 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cdp_orchestration.delivery import plan_sql
 from cdp_orchestration.delivery.durable import sync_folder, whole_file
+from cdp_orchestration.delivery.places import NOWHERE, Decisions, Place, decide, decisions
 from cdp_orchestration.errors import StopAndTell
 
 SCHEMA = pa.schema(
@@ -46,6 +48,8 @@ SCHEMA = pa.schema(
         ("attempted_at", pa.timestamp("us")),  # UTC
         ("ledger_no", pa.int64()),  # order within the sync
         ("batch_no", pa.int64()),  # ledger_no of the first row of the same batch
+        ("destination", pa.string()),  # its name; null in rows from before addresses were written down
+        ("address", pa.string()),  # what it was at that moment
     ]
 )
 UNKNOWN = "unknown"
@@ -116,28 +120,80 @@ class Ledger:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def relation(self, sync: str) -> str:
-        """SQL that reads the sync's ledger in DuckDB; empty where nothing was sent yet."""
+    def relation(self, sync: str, unless_adopted: Place = NOWHERE) -> str:
+        """SQL that reads the sync's ledger in DuckDB; empty where nothing was sent yet.
+
+        Rows from before addresses were written down are where the first delivery since adopted them (before it:
+        `unless_adopted`). is_let_go: they are no longer ours.
+        """
         paths = [self.root / "ledger" / "_schema" / "_schema.parquet", *self._files(sync)]
         names = ", ".join("'" + glob.escape(str(path)).replace("'", "''") + "'" for path in paths)
-        return f"read_parquet([{names}], union_by_name = true)"
+        decided = self.decisions(sync)
+        destination, address = (decided.adopted or unless_adopted).written()
+        let_go = " or ".join(
+            "(ledger_no <= {} and {})".format(
+                through,
+                "is_old" if place == NOWHERE else "destination = {} and address = {}".format(*place.written()),
+            )
+            for place, through in decided.let_go.items()
+        )
+        return f"""(
+            select * exclude (is_old), {let_go or "false"} as is_let_go from (
+                select * replace (
+                    coalesce(destination, {destination}) as destination,
+                    case when destination is null then {address} else address end as address
+                ), destination is null as is_old
+                from read_parquet([{names}], union_by_name = true)
+            )
+        )"""
 
-    def held(self, sync: str) -> int:
-        """How many rows the destination holds, as far as it accepted them."""
+    def decisions(self, sync: str) -> Decisions:
+        """What was decided about the places of the sync."""
+        return decisions(self.root, sync)
+
+    def decide(self, sync: str, decision: str, place: Place) -> None:
+        """Decides adopt, resync or let_go for a place, as for all that the ledger holds now."""
+        decide(self.root, sync, decision, place, self.next_no(sync) - 1)
+
+    def adopt(self, sync: str, place: Place) -> None:
+        """The first delivery that writes addresses down says where the rows are that came before."""
+        if self.decisions(sync).adopted is None:
+            self.decide(sync, "adopt", place)
+
+    def syncs(self) -> list[str]:
+        """Names of all syncs that ever sent something."""
+        folder = self.root / "ledger"
+        names = os.listdir(folder) if folder.is_dir() else []
+        return sorted(name for name in names if not name.startswith(("_", ".")) and self._files(name))
+
+    def held(self, sync: str, place: Place) -> int:
+        """How many entries the place holds, as far as it accepted them."""
         self.prepare()
         with duckdb.connect(":memory:") as connection:
             row = connection.execute(
                 f"""
                 select count(*) filter (operation <> 'remove') from (
                     select arg_max(operation, ledger_no) as operation
-                    from {self.relation(sync)} where status = 'accepted' group by row_key
+                    from {self.relation(sync, place)}
+                    where status = 'accepted' and not is_let_go and destination = ? and address = ?
+                    group by identifiers_sent, {plan_sql.alone("identifiers_sent", "row_key")}
                 )
-                """
+                """,
+                [place.destination, place.address],
             ).fetchone()
         return int(row[0]) if row else 0
 
-    def append(self, sync: str, run_id: str, entries: list[Entry]) -> None:
-        """Writes down a batch's outcomes, all or none."""
+    def last_place(self, sync: str, destination: str) -> Place:
+        """Where that destination was when the sync last sent something to it; nowhere, if it never did."""
+        self.prepare()
+        with duckdb.connect(":memory:") as connection:
+            row = connection.execute(
+                f"select arg_max(address, ledger_no) from {self.relation(sync)} where destination = ?", [destination]
+            ).fetchone()
+        return Place(destination, row[0]) if row and row[0] is not None else NOWHERE
+
+    def append(self, sync: str, run_id: str, entries: list[Entry], place: Place) -> None:
+        """Writes down a batch's outcomes at that place, all or none."""
         if not entries:
             return
         first = self.next_no(sync)
@@ -161,6 +217,8 @@ class Ledger:
                 "attempted_at": now,
                 "ledger_no": number,
                 "batch_no": first,
+                "destination": place.destination,
+                "address": place.address,
             }
             for number, entry in zip(numbers, entries, strict=True)
         ]
@@ -171,9 +229,16 @@ class Ledger:
         """The number that the next ledger row gets."""
         return max((_numbers(path)[1] for path in self._files(sync)), default=0) + 1
 
-    def mark(self, sync: str, run_id: str, plan: Path, ordinals: list[int]) -> None:
-        """Says, before anything is sent, which rows of which plan are in flight."""
-        marker = {"run_id": run_id, "plan": plan.name, "ledger_no": self.next_no(sync), "ordinals": _ranges(ordinals)}
+    def mark(self, sync: str, run_id: str, plan: Path, ordinals: list[int], place: Place) -> None:
+        """Says, before anything is sent, which rows of which plan are in flight, and where to."""
+        marker = {
+            "run_id": run_id,
+            "plan": plan.name,
+            "ledger_no": self.next_no(sync),
+            "ordinals": _ranges(ordinals),
+            "destination": place.destination,
+            "address": place.address,
+        }
         with whole_file(self._marker(sync)) as handle:
             handle.write(json.dumps(marker).encode())
 
@@ -195,6 +260,8 @@ class Ledger:
             return
         try:
             marker = json.loads(path.read_bytes())
+            # Where it was sent, whatever the destination's address is now; an older marker does not say.
+            place = Place(marker.get("destination"), marker.get("address"))
             entries = []
             # A later number: the batch's own file took this one, so its outcomes are known.
             if self.next_no(sync) <= marker["ledger_no"]:
@@ -211,7 +278,7 @@ class Ledger:
             ) from error
         if entries:
             say(f"{sync}: run {marker['run_id']} died while sending {len(entries)} rows; they may have arrived.")
-            self.append(sync, marker["run_id"], entries)
+            self.append(sync, marker["run_id"], entries, place)
         self.unmark(sync)
 
     def _marker(self, sync: str) -> Path:

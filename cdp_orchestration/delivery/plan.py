@@ -1,10 +1,10 @@
-"""A delivery plan: what the sync's destination should hold, minus what the ledger shows that it accepted.
+"""A delivery plan: what the sync's destination should hold, minus what the ledger shows that it accepted there.
 
 The rows are read from the warehouse in one query; all else happens in a DuckDB in memory, so that hashes are the same
-whatever engine the warehouse is. What may be at the destination is known per (row_key, identifiers): a row that was
-sent under an old address is removed under that address.
+whatever engine the warehouse is. What counts is the entry (plan_sql.py): rows with the same identifiers are one, as the
+destination cannot tell them apart, and a row that was sent under an old address is removed under that address.
 
-An attempt of unknown outcome (status failed, code 'unknown') makes its row doubtful until a later operation of it is
+An attempt of unknown outcome (status failed, code 'unknown') makes its entry doubtful until a later operation of it is
 accepted: wanted, it is sent again even if unchanged; not wanted, it is removed even if it was never accepted.
 """
 
@@ -12,8 +12,8 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -23,12 +23,15 @@ import pyarrow.parquet as pq
 from cdp_orchestration.delivery import plan_sql
 from cdp_orchestration.delivery.durable import whole_file
 from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.delivery.places import NOWHERE, Place
 from cdp_orchestration.delivery.sync import Guard, Purpose, Sync, parse_sync
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import RelationMissing, Warehouse
 
-__all__ = ["Guard", "Plan", "Purpose", "Sync", "backlog", "parse_sync", "planning", "plans_folder"]
+__all__ = [
+    "Guard", "Plan", "Purpose", "Sync", "backlog", "emptying", "holdings", "parse_sync", "planning", "plans_folder",
+]  # fmt: skip
 
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
 _OURS = ("row_key", "profile_id", "consent_message_id")
@@ -40,14 +43,17 @@ class Plan:
     """Counts of a computed plan; `freeze` writes its rows down.
 
     operations: owed rows by operation (add, update, remove). removed: removals that no addition of the same row
-    follows. withheld: rows that lack consent. held: rows that the destination holds now.
+    follows. withheld: rows that lack consent. shared: rows that another row of the same identifiers stands for. held:
+    entries that the destination holds now. elsewhere: entries that earlier addresses hold, or may hold.
     """
 
     sync: Sync
     operations: dict[str, int]
     removed: int
     withheld: int
+    shared: int
     held: int
+    elsewhere: int
     connection: duckdb.DuckDBPyConnection
 
     def check_guard(self) -> None:
@@ -88,33 +94,101 @@ def plans_folder(home: Home, sync: str) -> Path:
 
 
 @contextmanager
-def planning(sync: Sync, warehouse: Warehouse, ledger: Ledger) -> Iterator[Plan]:
-    """The plan as of now, not yet frozen. Raises StopAndTell naming the model for a null or duplicate row_key,
-    missing columns, or a column type that cannot be sent."""
+def planning(sync: Sync, warehouse: Warehouse, ledger: Ledger, place: Place) -> Iterator[Plan]:
+    """The plan for that place as of now, not yet frozen. Raises StopAndTell naming the model for a null or duplicate
+    row_key, missing columns, or a column type that cannot be sent."""
     ledger.prepare()
     rows = _plain(_should_hold(sync, warehouse), sync)
-    with duckdb.connect(":memory:", config={"temp_directory": str(ledger.root / ".spill")}) as connection:
+    with _knowing(ledger, sync.name, place) as connection:
         connection.register("model", rows)
-        connection.execute(plan_sql.wanted(sync, rows.schema))
-        _check_keys(sync, connection)
-        connection.execute(plan_sql.LEDGER.format(ledger=ledger.relation(sync.name)))
-        connection.execute(plan_sql.PLANNED, {"sync": sync.name, "mirror": sync.mode == "mirror"})
-        counts = dict(connection.execute("select operation, count(*) from planned group by all").fetchall())
-        [row] = connection.execute(plan_sql.COUNTS).fetchall()
-        yield Plan(
-            sync=sync,
-            operations={operation: counts.get(operation, 0) for operation in ("add", "update", "remove")},
-            removed=row[0],
-            withheld=row[1],
-            held=row[2],
-            connection=connection,
-        )
+        _find_former_keys(connection, rows.schema, warehouse)
+        yield _planned(sync, rows.schema, ledger, place, connection)
 
 
-def backlog(sync: Sync, warehouse: Warehouse, home: Home) -> dict[str, int]:
-    """What is owed: {add, update, remove, withheld, held} in rows. Nothing is frozen or sent."""
-    with planning(sync, warehouse, Ledger(home.deliveries)) as plan:
-        return {**plan.operations, "withheld": plan.withheld, "held": plan.held}
+@contextmanager
+def emptying(sync: Sync, ledger: Ledger, place: Place) -> Iterator[Plan]:
+    """The plan that removes all that the place holds, or may hold, of a sync; its model may be gone."""
+    ledger.prepare()
+    nothing = pa.table({name: pa.array([], pa.large_string()) for name in _OURS})
+    removing = replace(sync, mode="mirror", consent="not_required", identifiers=("row_key",), guard=Guard())
+    with _knowing(ledger, sync.name, place) as connection:
+        connection.register("model", nothing)
+        connection.execute(_NO_FORMER_KEYS)
+        yield _planned(removing, nothing.schema, ledger, place, connection)
+
+
+def holdings(ledger: Ledger, sync: str, unless_adopted: Place = NOWHERE) -> dict[Place, int]:
+    """How many entries of the sync each place holds, or may hold, where it is any."""
+    ledger.prepare()
+    with _knowing(ledger, sync, unless_adopted) as connection:
+        found = connection.execute(
+            "select destination, address, count(*) from entries join places using (place) group by all order by all"
+        ).fetchall()
+    return {Place(destination, address): count for destination, address, count in found}
+
+
+def backlog(sync: Sync, warehouse: Warehouse, home: Home, address: str | None = None) -> dict[str, int]:
+    """What is owed: {add, update, remove, withheld, shared, held, elsewhere} in rows. Nothing is frozen or sent.
+
+    address: where the destination is; None where it is not known: then as for the address that was used last.
+    """
+    ledger = Ledger(home.deliveries)
+    place = Place(sync.destination, address) if address is not None else ledger.last_place(sync.name, sync.destination)
+    with planning(sync, warehouse, ledger, place) as plan:
+        counts = {"withheld": plan.withheld, "shared": plan.shared, "held": plan.held, "elsewhere": plan.elsewhere}
+        return {**plan.operations, **counts}
+
+
+@contextmanager
+def _knowing(ledger: Ledger, sync: str, place: Place) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB in memory with what the ledger says (plan_sql.ledger); `here` is the entries of that place."""
+    with duckdb.connect(":memory:", config={"temp_directory": str(ledger.root / ".spill")}) as connection:
+        connection.execute(plan_sql.ledger(ledger.relation(sync, place)))
+        here = plan_sql.place(*place.written())
+        connection.execute(f"create temp table here as select * from entries where place = {here}")
+        yield connection
+
+
+def _planned(
+    sync: Sync, schema: pa.Schema, ledger: Ledger, place: Place, connection: duckdb.DuckDBPyConnection
+) -> Plan:
+    connection.execute(plan_sql.wanted(sync, schema))
+    _check_keys(sync, connection)
+    [(number,)] = connection.execute(f"select {plan_sql.place(*place.written())}").fetchall()
+    resynced = ledger.decisions(sync.name).resynced.get(place, 0)
+    connection.execute(
+        plan_sql.PLANNED,
+        {"sync": sync.name, "mirror": sync.mode == "mirror", "place": number, "resynced": resynced},
+    )
+    counts = dict(connection.execute("select operation, count(*) from planned group by all").fetchall())
+    [row] = connection.execute(plan_sql.COUNTS, {"place": number}).fetchall()
+    removed, withheld, shared, held, elsewhere = row
+    return Plan(
+        sync=sync,
+        operations={operation: counts.get(operation, 0) for operation in ("add", "update", "remove")},
+        removed=removed,
+        withheld=withheld,
+        shared=shared,
+        held=held,
+        elsewhere=elsewhere,
+        connection=connection,
+    )
+
+
+_NO_FORMER_KEYS = "create temp table former (row_key varchar, former_key varchar)"
+
+
+def _find_former_keys(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, warehouse: Warehouse) -> None:
+    """Makes the table `former` (plan_sql.FORMER). The warehouse is asked only where somebody may have been renamed."""
+    renamed = None
+    if plan_sql.can_be_renamed(schema) and connection.execute(plan_sql.MAY_BE_RENAMED).fetchall() == [(True,)]:
+        with suppress(RelationMissing):  # a warehouse without identity has nobody who could be
+            renamed = warehouse.rows(plan_sql.RENAMED)
+    if renamed is None or renamed.num_rows == 0:
+        connection.execute(_NO_FORMER_KEYS)
+    else:
+        connection.register("renamed", renamed)
+        connection.execute(plan_sql.FORMER)
 
 
 def _should_hold(sync: Sync, warehouse: Warehouse) -> pa.Table:

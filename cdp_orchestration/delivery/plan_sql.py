@@ -1,4 +1,9 @@
-"""The SQL of planning. `should_hold` runs in the warehouse (standard SQL); all else in a DuckDB in memory."""
+"""The SQL of planning. `should_hold` and RENAMED run in the warehouse (standard SQL); all else in a DuckDB in memory.
+
+The unit of a plan is the entry: what a destination cannot tell apart, because its identifiers are the same. Several
+rows of the model may stand for one entry; a row without identifiers is an entry of its own (`alone` is its row_key
+then, and '' elsewhere).
+"""
 
 import pyarrow as pa
 
@@ -28,11 +33,32 @@ def should_hold(sync: Sync) -> tuple[str, list[object]]:
     return f"select rows_.*{''.join(columns)} from {sync.relation} as rows_{''.join(joins)}", list(parameters)
 
 
-def wanted(sync: Sync, schema: pa.Schema) -> str:
-    """Makes the table `wanted` from `model`: one row per row of the model, `allowed` says whether it may leave.
+# Profiles that are gone, and who holds their identifiers now.
+RENAMED = """
+    select merges.from_profile_id, merges.into_profile_id
+    from identity.merges as merges
+    left join profiles.profiles as profiles on profiles.profile_id = merges.from_profile_id
+    where merges.kind = 'split' and profiles.profile_id is null
+"""
 
-    fields: a JSON object of all columns but row_key, profile_id and consent_message_id, in the model's order, nulls as
-    null, timestamps in ISO 8601 with microseconds and Z. A double that is not finite has no JSON form: null.
+
+def alone(identifiers: str, row_key: str) -> str:
+    """SQL: the row_key where each of the identifiers (a JSON object as text) is null or blank, else ''.
+
+    Most texts are done with after a look for a null or a blank; only few are read as a whole.
+    """
+    blank = r"'\{(\"([^\"\\]|\\.)*\":(null|\"(\s|\\[tnrfb])*\"),?)*\}'".replace(r"\"", '"')
+    suspect = " or ".join(f"contains({identifiers}, '{sign}')" for sign in (":null", ':""', ':" ', ':"\\'))
+    return f"case when ({suspect}) and regexp_full_match({identifiers}, {blank}) then {row_key} else '' end"
+
+
+def wanted(sync: Sync, schema: pa.Schema) -> str:
+    """Makes the table `wanted` from `model` and `former`: one row per row of the model.
+
+    allowed: it may leave. place_in_line: of the rows of an entry that may leave, the first one (the smallest row_key)
+    is sent, the others share it. fields: a JSON object of all columns but row_key, profile_id and consent_message_id,
+    in the model's order, nulls as null, timestamps in ISO 8601 with microseconds and Z. A double that is not finite has
+    no JSON form: null.
     """
     types = {column.name: column.type for column in schema}
     grants = [name for name in types if name.startswith(GRANTED)]
@@ -41,19 +67,30 @@ def wanted(sync: Sync, schema: pa.Schema) -> str:
     consent = "consent_message_id"
     if grants:
         consent = f"coalesce(consent_message_id, nullif({grants[0]}, ''))"
+    renamed = "replace (coalesce(former.former_key, model.row_key) as row_key)" if can_be_renamed(schema) else ""
     return f"""
         create temp table wanted as
-        select *, md5(fields || identifiers) as payload_hash from (
-            select
-                cast(row_key as varchar) as row_key,
-                cast(profile_id as varchar) as profile_id,
-                cast({consent} as varchar) as consent_message_id,
-                {_object(fields, types)} as fields,
-                {_object(list(sync.identifiers), types)} as identifiers,
-                {allowed} as allowed
-            from model
+        select *, row_number() over (partition by allowed, identifiers, alone order by row_key) as place_in_line from (
+            select *, md5(fields || identifiers) as payload_hash, {alone("identifiers", "row_key")} as alone from (
+                select
+                    cast(row_key as varchar) as row_key,
+                    cast(profile_id as varchar) as profile_id,
+                    cast({consent} as varchar) as consent_message_id,
+                    {_object(fields, types)} as fields,
+                    {_object(list(sync.identifiers), types)} as identifiers,
+                    {allowed} as allowed
+                from (
+                    select model.* {renamed}
+                    from model left join former on former.row_key = cast(model.row_key as varchar)
+                )
+            )
         )
     """
+
+
+def can_be_renamed(schema: pa.Schema) -> bool:
+    """Whether the model's row_key may be a profile_id: both are texts."""
+    return all(pa.types.is_large_string(schema.field(name).type) for name in ("row_key", "profile_id"))
 
 
 def _object(names: list[str], types: dict[str, pa.DataType]) -> str:
@@ -69,77 +106,120 @@ def _object(names: list[str], types: dict[str, pa.DataType]) -> str:
     return f"cast(json_object({', '.join(parts)}) as varchar)"
 
 
-# ledger: all attempts. latest: the last accepted operation per row. entries: what is, or may be, at the destination,
-# per row and identifiers. doubts: attempts of unknown outcome since the row's last accepted operation.
-LEDGER = """
-    create temp table ledger as
-    select row_key, profile_id, operation, status, code = 'unknown' and status = 'failed' as is_unknown, payload_hash,
-        identifiers_sent, idempotency_key, ledger_no, batch_no
-    from {ledger};
+def ledger(relation: str) -> str:
+    """Makes, from the ledger, tables of what is known about the entries of every place.
 
-    create temp table latest as
-    select row_key, max(ledger_no) as ledger_no, arg_max(operation, ledger_no) as operation,
-        arg_max(payload_hash, ledger_no) as payload_hash, arg_max(identifiers_sent, ledger_no) as identifiers
-    from ledger where status = 'accepted' group by row_key;
+    ledger: all attempts. latest: the last accepted operation per entry. doubts: attempts of unknown outcome since then.
+    entries: what is, or may be, there, under the row_key that was sent last. places: what a place's number means.
+    """
+    return f"""
+        create temp table ledger as
+        select row_key, profile_id, operation, status, code = 'unknown' and status = 'failed' as is_unknown,
+            payload_hash, identifiers_sent as identifiers, {alone("identifiers_sent", "row_key")} as alone,
+            idempotency_key, ledger_no, batch_no, is_let_go, {place("destination", "address")} as place
+        from {relation};
 
-    create temp table doubts as
-    select ledger.* from ledger left join latest using (row_key)
-    where is_unknown and ledger.ledger_no > coalesce(latest.ledger_no, 0);
+        create temp table places as
+        select destination, address, {place("destination", "address")} as place from {relation} group by all;
 
-    create temp table entries as
-    with settled as (
-        select row_key, identifiers_sent as identifiers, max(ledger_no) as ledger_no,
-            arg_max(operation, ledger_no) as operation, arg_max(profile_id, ledger_no) as profile_id
-        from ledger where status = 'accepted' group by all
+        create temp table latest as
+        select place, identifiers, alone, max(ledger_no) as ledger_no, arg_max(operation, ledger_no) as operation,
+            arg_max(payload_hash, ledger_no) as payload_hash, arg_max(row_key, ledger_no) as row_key,
+            arg_max(profile_id, ledger_no) as profile_id
+        from ledger where status = 'accepted' and not is_let_go group by place, identifiers, alone;
+
+        create temp table doubts as
+        select ledger.* from ledger left join latest using (place, identifiers, alone)
+        where is_unknown and not is_let_go and ledger.ledger_no > coalesce(latest.ledger_no, 0);
+
+        create temp table entries as
+        select place, identifiers, alone, arg_max(row_key, ledger_no) as row_key,
+            arg_max(profile_id, ledger_no) as profile_id
+        from (
+            select place, identifiers, alone, row_key, profile_id, ledger_no from latest where operation <> 'remove'
+            union all by name
+            select place, identifiers, alone, row_key, profile_id, ledger_no from doubts where operation <> 'remove'
+        ) group by place, identifiers, alone;
+    """
+
+
+def place(destination: str, address: str) -> str:
+    """SQL: a number for a place, as comparing numbers is cheaper than comparing texts."""
+    return f"hash(coalesce({destination}, ''), coalesce({address}, ''))"
+
+
+# The keys under which entries go on whose profile got another id. Ids may change without anybody leaving: when an
+# operator or another rule set splits a profile, and once when arrival order got its present meaning. Where the model's
+# row_key is the profile_id, removing the old key and adding the new one would take the person out of whatever the
+# destination keeps by that key. So a row goes on under the key that the destination knows, if that key's profile is gone,
+# was split into the row's (perhaps by way of others that are gone, too), and the destination does not know the new key.
+# Of several heirs one gets the key: the one that had it last, else the smallest.
+FORMER = """
+    create temp table former as
+    with recursive newcomers as (
+        select distinct model.row_key from model
+        where model.row_key = model.profile_id and model.row_key not in (select row_key from here)
     ),
-    doubtful as (
-        select ledger.row_key, identifiers_sent as identifiers,
-            arg_max(ledger.profile_id, ledger.ledger_no) as profile_id
-        from ledger
-        left join settled
-            on settled.row_key = ledger.row_key and settled.identifiers = ledger.identifiers_sent
-        where is_unknown and ledger.operation <> 'remove' and ledger.ledger_no > coalesce(settled.ledger_no, 0)
-        group by ledger.row_key, ledger.identifiers_sent
+    heirs (former_key, row_key) as (
+        select from_profile_id, into_profile_id from renamed
+        where from_profile_id in (select row_key from here)
+            and from_profile_id not in (select row_key from model where row_key is not null)
+        union
+        select heirs.former_key, renamed.into_profile_id
+        from heirs join renamed on renamed.from_profile_id = heirs.row_key
+    ),
+    one_heir as (
+        select heirs.former_key, arg_min(heirs.row_key, (here.profile_id is distinct from heirs.row_key, heirs.row_key))
+            as row_key
+        from heirs join newcomers using (row_key) join here on here.row_key = heirs.former_key
+        group by heirs.former_key
     )
-    select row_key, identifiers, max(profile_id) as profile_id from (
-        select row_key, identifiers, profile_id from settled where operation <> 'remove'
-        union all by name
-        select row_key, identifiers, profile_id from doubtful
-    ) group by all;
+    select row_key, min(former_key) as former_key from one_heir group by row_key
 """
 
-# A key is used again only for a replay: the same operation and payload as in the row's latest attempt of unknown
+# Whether anybody could go on under a former key: a key that is there and not wanted, a profile that is wanted and not there.
+MAY_BE_RENAMED = """
+    select
+        exists (select 1 from here where row_key not in (select row_key from model where row_key is not null))
+        and exists (
+            select 1 from model where row_key = profile_id and row_key not in (select row_key from here)
+        )
+"""
+
+# An entry whose row leaves while another row stands for it goes on with that one: an update, and no removal.
+#
+# A key is used again only for a replay: the same operation and payload as in the entry's latest attempt of unknown
 # outcome. Otherwise the number of keys that did or may have had an effect makes it new, so that A, B, A again differs.
 PLANNED = """
     create temp table planned as
     with holding as (
-        select * from wanted where allowed
+        select * from wanted where allowed and place_in_line = 1
     ),
     removes as (
         select
-            entries.row_key, entries.profile_id, 'remove' as operation, entries.identifiers as fields,
-            entries.identifiers, md5(entries.identifiers) as payload_hash, cast(null as varchar) as consent_message_id
-        from entries
-        left join holding using (row_key)
-        where $mirror and (holding.row_key is null or holding.identifiers <> entries.identifiers)
+            here.row_key, here.profile_id, 'remove' as operation, here.identifiers as fields, here.identifiers,
+            here.alone, md5(here.identifiers) as payload_hash, cast(null as varchar) as consent_message_id
+        from here
+        left join holding using (identifiers, alone)
+        where $mirror and holding.row_key is null
     ),
     doubtful as (
-        select row_key, bool_or(operation = 'remove') as maybe_removed from doubts group by row_key
+        select identifiers, alone, bool_or(operation = 'remove') as maybe_removed
+        from doubts where place = $place group by identifiers, alone
     ),
     sends as (
         select
             holding.row_key, holding.profile_id,
             case
-                when holding.row_key in (select row_key from removes) then 'add'
                 when latest.row_key is null or latest.operation = 'remove' then 'add'
-                when latest.identifiers <> holding.identifiers then 'add'
-                when doubtful.maybe_removed then 'add'
-                when doubtful.row_key is not null or latest.payload_hash <> holding.payload_hash then 'update'
+                when doubtful.maybe_removed or latest.ledger_no <= $resynced then 'add'
+                when doubtful.identifiers is not null then 'update'
+                when latest.payload_hash <> holding.payload_hash or latest.row_key <> holding.row_key then 'update'
             end as operation,
-            holding.fields, holding.identifiers, holding.payload_hash, holding.consent_message_id
+            holding.fields, holding.identifiers, holding.alone, holding.payload_hash, holding.consent_message_id
         from holding
-        left join latest using (row_key)
-        left join doubtful using (row_key)
+        left join (select * from latest where place = $place) as latest using (identifiers, alone)
+        left join doubtful using (identifiers, alone)
     ),
     operations as (
         select * from removes
@@ -151,9 +231,12 @@ PLANNED = """
         from ledger where status = 'accepted' or is_unknown group by row_key
     ),
     replays as (
-        select row_key, operation, payload_hash, max(idempotency_key) as idempotency_key
-        from doubts join (select row_key, max(batch_no) as batch_no from doubts group by row_key)
-            using (row_key, batch_no)
+        select row_key, identifiers, alone, operation, payload_hash, max(idempotency_key) as idempotency_key
+        from (select * from doubts where place = $place) as doubts
+        join (
+            select identifiers, alone, max(batch_no) as batch_no
+            from doubts where place = $place group by identifiers, alone
+        ) as last_ones using (identifiers, alone, batch_no)
         group by all
     ),
     keyed as (
@@ -163,7 +246,7 @@ PLANNED = """
         ) as idempotency_key
         from operations
         left join versions using (row_key)
-        left join replays using (row_key, operation, payload_hash)
+        left join replays using (row_key, identifiers, alone, operation, payload_hash)
     ),
     attempts as (
         select idempotency_key, count(*) as attempts from ledger group by idempotency_key
@@ -175,12 +258,15 @@ PLANNED = """
     from keyed left join attempts using (idempotency_key)
 """
 
+# removed: entries whose row does not come back under other identifiers. elsewhere: what other places hold.
 COUNTS = """
     select
         (
-            select count(distinct row_key) from planned
+            select count(*) from planned
             where operation = 'remove' and row_key not in (select row_key from planned where operation <> 'remove')
         ),
         (select count(*) from wanted where not allowed),
-        (select count(*) from latest where operation <> 'remove')
+        (select count(*) from wanted where allowed and place_in_line > 1),
+        (select count(*) from latest where operation <> 'remove' and place = $place),
+        (select count(*) from entries where place <> $place)
 """

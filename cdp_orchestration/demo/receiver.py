@@ -26,6 +26,9 @@ _LARGEST = 64 * 1024 * 1024  # bytes of a request
 class Receiver:
     """A receiver for webhook batches; a context manager that serves between enter and exit.
 
+    It knows people by their `email` where they have one, as CRMs do, else by row_key: a row with the email of another row
+    takes its place, and a removal that names an email removes whoever has it.
+
     Its state is in `state_file` (JSON, replaced whole after each request) and is read again at the next start. An
     idempotency_key that was accepted before is accepted and ignored. A row whose `email` has no @ is refused.
 
@@ -107,13 +110,18 @@ class Receiver:
         if key in self._keys:
             self._stats["repeated"] += 1
             return {"row_key": row_key, "status": "accepted", "message": "repeated"}
+        email = fields.get("email")
+        # A walk over all rows for each operation: it is a demo's CRM.
+        namesakes = [held for held, other in rows.items() if email is not None and other.get("email") == email]
         if operation["operation"] == "remove":
-            rows.pop(row_key, None)
+            for held in namesakes if email is not None else [row_key]:
+                rows.pop(held, None)
         else:
-            email = fields.get("email")
             if email is not None and "@" not in str(email):
                 self._stats["refused"] += 1
                 return {"row_key": row_key, "status": "refused", "message": "email has no @"}
+            for held in namesakes:
+                rows.pop(held)
             rows[row_key] = fields
         self._keys[key] = None
         return {"row_key": row_key, "status": "accepted", "message": ""}

@@ -32,11 +32,13 @@ def receiver_of(home: Home) -> Iterator[Receiver | None]:
         yield None
         return
     with Receiver(home.root / "receiver" / "state.json", TOKEN) as receiver:
-        os.environ["CRM_WEBHOOK_URL"], os.environ["CRM_WEBHOOK_TOKEN"] = receiver.url, TOKEN
+        told = {"CRM_WEBHOOK_URL": receiver.url, "CRM_WEBHOOK_TOKEN": TOKEN, "CRM_WEBHOOK_ACCOUNT": "demo"}
+        os.environ.update(told)
         try:
             yield receiver
         finally:
-            del os.environ["CRM_WEBHOOK_URL"], os.environ["CRM_WEBHOOK_TOKEN"]
+            for name in told:
+                del os.environ[name]
 
 
 def run_demo(home: Home, people: int, console: Console, one_pass: Callable[..., bool]) -> bool:

@@ -94,6 +94,13 @@ class Destination(ABC):
         self.home_root = Path(home_root)
 
     @abstractmethod
+    def address(self) -> str:
+        """Where the rows go, in one spelling: what was sent is remembered per destination and address, so that another
+        address starts empty. The settings that make it: a URL, a folder, an account with its list. Never a secret, nor
+        a version of the other side's API. Asks nobody.
+        """
+
+    @abstractmethod
     def send(self, sync: str, run_id: str, operations: list[Operation]) -> list[Outcome]:
         """Sends one batch and returns one Outcome per operation, in the same order.
 

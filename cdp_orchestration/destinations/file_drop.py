@@ -4,20 +4,19 @@ A file's name is <sync>-<UTC time>-<hash of its idempotency keys>.<format>: name
 crash finds the file that is already there. A reader may take any file without a leading dot.
 """
 
-import csv
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import pydantic
 
 from cdp_orchestration.delivery.durable import whole_file
 from cdp_orchestration.destinations import Destination, DestinationConfig, NoAnswer, Operation, Outcome
+from cdp_orchestration.destinations._spreadsheet_csv import line
 from cdp_orchestration.errors import StopAndTell
 
 _OWN_COLUMNS = ("operation", "row_key", "idempotency_key")
@@ -33,6 +32,11 @@ class FileDropConfig(DestinationConfig):
         default="jsonl",
         description="jsonl: one {operation, row_key, idempotency_key, fields} a line. csv: those columns, then the fields'.",
     )
+    formulas: Literal["neutralise", "keep"] = pydantic.Field(
+        default="neutralise",
+        description="csv only. neutralise: a text that a spreadsheet would run as a formula (it begins with = + - @) gets "
+        "a leading apostrophe. keep: texts are written as they are, for readers that are no spreadsheets.",
+    )
 
 
 class FileDrop(Destination):
@@ -43,14 +47,23 @@ class FileDrop(Destination):
     batch_size = None
     ordered = True
 
+    def address(self) -> str:
+        """The folder, resolved. One below CDP_HOME is told from there, so that a home can move with its drop folder."""
+        folder, home = self._folder().resolve(), self.home_root.resolve()
+        return f"CDP_HOME/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)
+
+    def _folder(self) -> Path:
+        return self.home_root / Path(self.config.folder).expanduser()
+
     def send(self, sync: str, run_id: str, operations: list[Operation]) -> list[Outcome]:
         """Writes the file, in the order given. Raises StopAndTell (folder, columns), NoAnswer (a full disk, say)."""
         if not operations:
             return []
-        folder = self.home_root / Path(self.config.folder).expanduser()
+        folder = self._folder()
         keys = "|".join(operation.idempotency_key for operation in operations)
         digest = hashlib.sha256(keys.encode()).hexdigest()[:16]
-        lines = _csv(operations) if self.config.format == "csv" else _jsonl(operations)
+        is_csv, neutralise = self.config.format == "csv", self.config.formulas == "neutralise"
+        lines = _csv(operations, neutralise) if is_csv else _jsonl(operations)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             name = self._already_there(folder, sync, digest)
@@ -84,11 +97,11 @@ class FileDrop(Destination):
 
 def _jsonl(operations: Iterable[Operation]) -> Iterator[bytes]:
     for operation in operations:
-        line = {name: getattr(operation, name) for name in (*_OWN_COLUMNS, "fields")}
-        yield json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        row = {name: getattr(operation, name) for name in (*_OWN_COLUMNS, "fields")}
+        yield json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
-def _csv(operations: list[Operation]) -> Iterator[bytes]:
+def _csv(operations: list[Operation], neutralise: bool) -> Iterator[bytes]:
     fields = list(dict.fromkeys(name for operation in operations for name in operation.fields))
     # The identifier row_key is a column of ours already, with the same value.
     fields = [name for name in fields if name != "row_key"]
@@ -98,19 +111,7 @@ def _csv(operations: list[Operation]) -> Iterator[bytes]:
             f"file_drop: the model's column '{clash[0]}' is also a column of the CSV file. Rename it in the model, or set "
             "the field 'format' to jsonl."
         )
-    yield _csv_line([*_OWN_COLUMNS, *fields])
+    yield line([*_OWN_COLUMNS, *fields], neutralise)
     for operation in operations:
         own = [getattr(operation, name) for name in _OWN_COLUMNS]
-        yield _csv_line([*own, *(_csv_value(operation.fields.get(name)) for name in fields)])
-
-
-def _csv_value(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value
-
-
-def _csv_line(values: list[Any]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(values)
-    return line.getvalue().encode()
+        yield line([*own, *(operation.fields.get(name) for name in fields)], neutralise)

@@ -22,6 +22,7 @@ from cdp_orchestration.destinations import Destination, DestinationConfig, NoAns
 from cdp_orchestration.errors import Refused, StopAndTell
 
 _EXCERPT = 300
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _RETRIED = {408, 425, 429}
 # The server says that it did not take the request. After a 5xx it may have: a proxy answers 502, 503 or 504 also when
 # the connection behind it broke after the request had gone through.
@@ -32,6 +33,11 @@ class WebhookConfig(DestinationConfig):
     """Where to post, how to prove who we are, how patient to be."""
 
     url: str = pydantic.Field(description="Address that takes the POST, http:// or https://.")
+    account: str = pydantic.Field(
+        default="",
+        description="A name for what answers at the URL. With one, the ledger belongs to this name instead of the URL: give "
+        "it where the same receiver moves from address to address. A name that is given or changed later is a new address.",
+    )
     token: pydantic.SecretStr | None = pydantic.Field(
         default=None, description="Sent as `Authorization: Bearer <token>`. Take it from the environment."
     )
@@ -82,8 +88,23 @@ class Webhook(Destination):
                 )
         self._secrets = [secret for secret in [token, *self._headers.values()] if secret]
         self._session = requests.Session()
-        self._address = _without_secrets(config.url)
+        self._shown = _without_secrets(config.url)
         self._not_before = 0.0
+
+    def address(self) -> str:
+        """The account; without one, the URL without user, password, query and fragment. Host names know no case, and 443 is
+        https anyway."""
+        if self.config.account.strip():
+            return f"account {self.config.account.strip()}"
+        try:
+            parts = urllib.parse.urlsplit(self.config.url.strip())
+            scheme, host, port = parts.scheme.lower(), parts.hostname or "", parts.port
+        except ValueError as error:
+            raise StopAndTell(f"webhook: the field 'url' is no address ({error}). Correct it.") from None
+        host = f"[{host}]" if ":" in host else host
+        if port is not None and port != _DEFAULT_PORTS.get(scheme):
+            host = f"{host}:{port}"
+        return urllib.parse.urlunsplit((scheme, host, parts.path or "/", "", ""))
 
     def close(self) -> None:
         self._session.close()
@@ -134,7 +155,7 @@ class Webhook(Destination):
             if attempt < self.config.attempts:
                 time.sleep(asked if asked is not None else self._backoff(attempt))
         raise NoAnswer(
-            f"webhook: {self._address} {what}. The rows stay owed; the next delivery sends them.",
+            f"webhook: {self._shown} {what}. The rows stay owed; the next delivery sends them.",
             code=code,
             may_have_arrived=may_have_arrived,
         )
@@ -161,13 +182,13 @@ class Webhook(Destination):
         except (ValueError, requests.exceptions.InvalidHeader) as error:
             # InvalidURL, MissingSchema and InvalidSchema are ValueErrors.
             raise StopAndTell(
-                f"webhook: {self._address} cannot be called ({type(error).__name__}). Correct the field 'url' or 'headers'."
+                f"webhook: {self._shown} cannot be called ({type(error).__name__}). Correct the field 'url' or 'headers'."
             ) from None
         except requests.exceptions.SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" not in str(error):
                 raise
             raise StopAndTell(
-                f"webhook: the certificate of {self._address} is not trusted. Correct the field 'url', or let the "
+                f"webhook: the certificate of {self._shown} is not trusted. Correct the field 'url', or let the "
                 "receiver's administrator renew the certificate."
             ) from None
 
@@ -176,11 +197,11 @@ class Webhook(Destination):
         if 400 <= status < 500 and status not in (401, 403):
             return Refused(self._excerpt(answer) or f"answered {status}", code=str(status))
         if status in (401, 403):
-            told = f"webhook: {self._address} {what}. Check the field 'token' (and that 'url' is the right address)."
+            told = f"webhook: {self._shown} {what}. Check the field 'token' (and that 'url' is the right address)."
         else:
             target = _without_secrets(answer.headers.get("Location", ""))
             told = (
-                f"webhook: {self._address} redirects ({status}) to {target or 'nowhere'}, and a POST is not sent on "
+                f"webhook: {self._shown} redirects ({status}) to {target or 'nowhere'}, and a POST is not sent on "
                 "blindly. Set the field 'url' to the final address."
             )
         stop = StopAndTell(told)

@@ -110,7 +110,7 @@ def _load_ledger(loader: "_Loader", home: Home) -> None:
         if not path.name.startswith((".", "_"))
     }
     due = sorted(set(paths) - known)
-    if due or not loader.exists("_ledger"):
+    if due or not loader.has("_ledger", LEDGER):
         loader.replace({"_ledger": (LEDGER, "_file", partial(_attempts, {name: paths[name] for name in due}))})
     if due or not loader.exists("_ledger_files"):
         loader.replace({"_ledger_files": (FILES, "file", lambda: [pa.table({"file": due}, FILES)])})
@@ -195,11 +195,17 @@ class _Loader:
     def exists(self, table: str) -> bool:
         return self._query(table, "1", "where 1 = 0") is not None
 
+    def has(self, table: str, schema: pa.Schema) -> bool:
+        """Whether the table is there with these columns; an earlier version may have made it without some."""
+        found = self._query(table, "*", "where 1 = 0", described=True)
+        return found is not None and set(schema.names) <= {name for (name,) in found}
+
     def rows(self, table: str, columns: str, rest: str = "") -> list[tuple[Any, ...]]:
         """What a landed table holds; nothing where it is not there."""
         return self._query(table, columns, rest) or []
 
-    def _query(self, table: str, columns: str, rest: str) -> list[tuple[Any, ...]] | None:
+    def _query(self, table: str, columns: str, rest: str, described: bool = False) -> list[tuple[Any, ...]] | None:
+        """Rows, or the names of their columns; None where the table is not there."""
         from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
         with self.into.sql_client() as client:
@@ -207,6 +213,8 @@ class _Loader:
                 with client.execute_query(
                     f"select {columns} from {client.make_qualified_table_name(table)} {rest}"
                 ) as cursor:
+                    if described:
+                        return [(column[0].lower(),) for column in cursor.description or []]
                     return [tuple(row) for row in cursor.fetchall()]
             except DatabaseUndefinedRelation:
                 return None

@@ -40,9 +40,11 @@ LEDGER = f"""
     create table if not exists landing._ledger (
         run_id {TEXT}, sync {TEXT}, row_key {TEXT}, profile_id {TEXT}, operation {TEXT}, status {TEXT}, attempt bigint,
         code {TEXT}, message {TEXT}, payload_hash {TEXT}, identifiers_sent {TEXT}, consent_message_id {TEXT},
-        idempotency_key {TEXT}, attempted_at timestamp, ledger_no bigint, batch_no bigint
+        idempotency_key {TEXT}, attempted_at timestamp, ledger_no bigint, batch_no bigint, destination {TEXT}, address {TEXT}
     )
 """
+# For a table of an earlier version. Only there, as it waits for everybody who reads the table.
+LEDGER_GREW = f"alter table landing._ledger add column destination {TEXT}, add column address {TEXT}"
 
 
 def load(connection: Any, home: Home, streams: list[tuple[str, str]], say: Say) -> None:
@@ -54,6 +56,12 @@ def load(connection: Any, home: Home, streams: list[tuple[str, str]], say: Say) 
             cursor.execute("create schema landing")
         cursor.execute(BATCHES)
         cursor.execute(LEDGER)
+        cursor.execute(
+            "select 1 from information_schema.columns where table_schema = 'landing' and table_name = '_ledger' "
+            "and column_name = 'address'"
+        )
+        if not cursor.fetchall():
+            cursor.execute(LEDGER_GREW)
         for source, stream in streams:
             cursor.execute(RECORDS.format(name=f"{source}__{stream}"))
         cursor.execute("select batch_id, batch_seq from landing._batches")

@@ -308,7 +308,8 @@ lateral view posexplode({{ cdp.spark_elements('given.' ~ column) }}) listed as i
         {% elif node.source_name == 'cdp' and node.name == 'ledger' %}
             {% set columns = 'run_id string, sync string, row_key string, profile_id string, operation string, status string, '
                 ~ 'attempt bigint, code string, message string, payload_hash string, identifiers_sent string, '
-                ~ 'consent_message_id string, idempotency_key string, attempted_at timestamp_ntz, ledger_no bigint, batch_no bigint' %}
+                ~ 'consent_message_id string, idempotency_key string, attempted_at timestamp_ntz, ledger_no bigint, batch_no bigint, '
+                ~ 'destination string, address string' %}
             {% set reader, folder, files = 'parquet', 'deliveries/ledger', '*.parquet' %}
         {% else %}
             {% set columns = '_source string, _stream string, _batch_id string, _batch_seq bigint, _record_no bigint, '

@@ -15,5 +15,7 @@ select
     identifiers_sent,
     consent_message_id,
     idempotency_key,
-    attempted_at
+    attempted_at,
+    destination,
+    address
 from {{ source('cdp', 'ledger') }}

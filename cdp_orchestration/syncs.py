@@ -1,0 +1,194 @@
+"""`cdp sync NAME`: deliver one sync now, send all of it again, or be done with what it left at a destination."""
+
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from cdp_orchestration.components.sync import declared, parsed
+from cdp_orchestration.connections import connections
+from cdp_orchestration.delivery.deliver import empty
+from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.delivery.places import NOWHERE, Place
+from cdp_orchestration.delivery.plan import holdings, plans_folder
+from cdp_orchestration.delivery.sync import Sync
+from cdp_orchestration.destinations import Destination
+from cdp_orchestration.errors import CdpError, StopAndTell
+from cdp_orchestration.home import Home
+from cdp_orchestration.manifest import current_manifest
+from cdp_orchestration.warehouse import Warehouse
+
+Say = Callable[[str], None]
+
+
+def models_of(home: Home) -> dict[str, dict[str, Any]]:
+    """The models that declare a sync, by name."""
+    return {node["name"]: node for node in declared(current_manifest(home))}
+
+
+def asset_of(home: Home, name: str) -> list[str]:
+    """The key of the asset that delivers it. Raises StopAndTell for a sync that is not there, or gone, or faulty."""
+    nodes = models_of(home)
+    if name not in nodes:
+        raise _unknown(home, name, nodes)
+    return [parsed(nodes[name]).destination, name]
+
+
+def resync(home: Home, name: str) -> Place:
+    """Notes that all that the sync has at its destination is to be sent again: the next delivery does it.
+
+    What is there stays known, so that rows which are not wanted any more are still removed. Returns the place.
+    """
+    nodes = models_of(home)
+    if name not in nodes:
+        raise _unknown(home, name, nodes)
+    sync = parsed(nodes[name])
+    destination = _connected(home, sync.destination)
+    destination.close()
+    ledger = Ledger(home.deliveries)
+    place = Place(sync.destination, destination.address())
+    with ledger.locked(name):
+        ledger.adopt(name, place)
+        ledger.recover(name, plans_folder(home, name))
+        ledger.decide(name, "resync", place)
+    return place
+
+
+def left_over(home: Home, name: str, at: str | None = None) -> dict[Place, int]:
+    """The places that hold rows of the sync without being wanted there: earlier addresses, or all where its model is
+    gone. at: only those of this destination. Raises StopAndTell for a sync that nobody knows."""
+    here = _here(home, name)
+    return {place: held for place, held in held_by(home, name, at).items() if place != here}
+
+
+def held_by(home: Home, name: str, at: str | None = None) -> dict[Place, int]:
+    """All places that hold, or may hold, rows of the sync, and how many. Raises StopAndTell as `left_over`."""
+    ledger, nodes = Ledger(home.deliveries), models_of(home)
+    if name not in nodes and name not in ledger.syncs():
+        raise _unknown(home, name, nodes)
+    found = holdings(ledger, name, _here(home, name) or NOWHERE)
+    if at is not None and name not in nodes:
+        # A ledger from before addresses were written down does not say where: the operator does.
+        place = NOWHERE if NOWHERE not in found else Place(at, _address(home, at))
+        found = {place if held_at == NOWHERE else held_at: held for held_at, held in found.items()}
+    return {place: held for place, held in found.items() if at is None or place.destination == at}
+
+
+def let_go(home: Home, name: str, at: str | None, say: Say) -> None:
+    """Writes down that what earlier addresses of a sync hold, or what a sync without a model left, is no longer ours."""
+    held_by(home, name)  # is there such a sync?
+    ledger = Ledger(home.deliveries)
+    with ledger.locked(name, say):
+        ledger.recover(name, plans_folder(home, name), say)
+        if at is None or name in models_of(home):
+            places = left_over(home, name, at)
+        else:
+            places = {p: held for p, held in holdings(ledger, name).items() if p.destination in (at, None)}
+        if not places:
+            raise StopAndTell(_nothing_left(home, name))
+        for place, held in places.items():
+            ledger.decide(name, "let_go", place)
+            say(f"{name}: let go of {held} rows at {place}. They stay there, and are never removed by this platform.")
+
+
+def remove_all(home: Home, name: str, at: str | None, say: Say) -> bool:
+    """Removes all that the sync holds, wherever its destinations can be reached; tells what it could not, and returns
+    whether nothing is left. Raises StopAndTell where it cannot even begin."""
+    done = True
+    for place, held in held_by(home, name, at).items():
+        try:
+            destination = _at(home, place)
+        except CdpError as error:
+            say(f"{name}: {held} rows stay at {place}: {error}")
+            done = False
+            continue
+        try:
+            summary = empty(_sync(home, name, place), destination, home, f"remove-all-{uuid.uuid4()}", say)
+        finally:
+            destination.close()
+        say(f"{name}: {summary.accepted['remove']} of {summary.planned['remove']} rows were removed from {place}.")
+        for problem in [*summary.problems, *([summary.stopped] if summary.stopped else [])]:
+            say(f"  {problem}")
+        done = done and summary.accepted["remove"] == summary.planned["remove"]
+    with suppress(CdpError):  # the ledger knows; the next load brings it to the warehouse
+        Warehouse(home).load()
+    return done
+
+
+def is_declared(home: Home, name: str) -> bool:
+    """Whether a model still says what the sync should hold, so that the next delivery adds it again."""
+    return name in models_of(home)
+
+
+def _here(home: Home, name: str) -> Place | None:
+    """Where the sync's rows belong now; None where its model is gone. If its destination cannot be told: where it was."""
+    nodes = models_of(home)
+    if name not in nodes:
+        return None
+    destination = parsed(nodes[name]).destination
+    try:
+        return Place(destination, _address(home, destination))
+    except CdpError:
+        return Ledger(home.deliveries).last_place(name, destination)
+
+
+def _sync(home: Home, name: str, place: Place) -> Sync:
+    node = models_of(home).get(name)
+    if node is not None:
+        return replace(parsed(node), destination=str(place.destination))
+    return Sync(name, "", str(place.destination), "mirror", "not_required")
+
+
+def _at(home: Home, place: Place) -> Destination:
+    """The destination, connected to that very place. Raises StopAndTell with what to do where it is not."""
+    if place.destination is None:
+        raise StopAndTell(
+            "their ledger is from before addresses were written down. Say where they are: --at DESTINATION."
+        )
+    destination = _connected(home, place.destination)
+    if destination.address() != place.address:
+        destination.close()
+        raise StopAndTell(
+            f"{place.destination} is at {destination.address()} now. Set its address back for this one command, or let the "
+            "rows go (--let-go)."
+        )
+    return destination
+
+
+def _address(home: Home, name: str) -> str:
+    destination = _connected(home, name)
+    destination.close()
+    return destination.address()
+
+
+def _connected(home: Home, name: str) -> Destination:
+    known = connections("destinations")
+    if name not in known:
+        raise StopAndTell(
+            f"the destination '{name}' is no longer connected (cdp_orchestration/defs/destinations/{name}/defs.yaml). "
+            "Connect it again under this name, or let the rows go (--let-go)."
+        )
+    if known[name].is_waiting:
+        raise StopAndTell(f"{name} is not connected: set {known[name].waits_for} ({known[name].where}).")
+    return known[name].destination(home)
+
+
+def _nothing_left(home: Home, name: str) -> str:
+    if is_declared(home, name):
+        return (
+            f"{name}: no earlier address holds rows of it, so there is nothing to let go. What it holds now belongs to its "
+            "model: remove the model first, or use --remove-all."
+        )
+    return f"{name}: no destination holds rows of it any more."
+
+
+def _unknown(home: Home, name: str, nodes: dict[str, Any]) -> StopAndTell:
+    gone = [sync for sync in Ledger(home.deliveries).syncs() if sync not in nodes]
+    if name in gone:
+        return StopAndTell(
+            f"{name}: its model is gone, so there is nothing to deliver. `cdp sync {name} --remove-all` removes what it "
+            "left at its destination, `--let-go` leaves it there."
+        )
+    told = f"There is no sync '{name}'. Syncs: {', '.join(nodes) or 'none'}"
+    return StopAndTell(f"{told}; without a model, but in the ledger: {', '.join(gone)}." if gone else f"{told}.")
