@@ -38,8 +38,10 @@ def messy(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     (platform.root / "inbox" / "broken.jsonl.gz").write_bytes(
         gzip.compress(b'{"type":"page","userId":"u"}\n' * 50)[:-20]
     )
+    (platform.root / "inbox" / "notes.txt").write_text("not for the platform\n")
     crm = platform.root / "company" / "crm"
     crm.mkdir(parents=True)
+    (crm / "old customers.csv").write_text("customer_id\nC0\n")
     header = "customer_id,email,phone,first_name,last_name,country,loyalty_tier,birth_date,email_opt_in,updated_at"
     (crm / "customers-2026-10-01.csv").write_text(
         f"{header}\nC1,c1@x.example,,A,B,PT,gold,1990-01-01,yes,2026-10-01 00:00:00\nC2,too,few\n,c3@x.example,,A,B,PT,gold,,no,\n"
@@ -98,6 +100,16 @@ def test_bad_records_are_in_quarantine_with_their_reason(
         f"and reason = '{reason}' and field is not distinct from {'null' if field is None else repr(field)}"
     )
     assert found[0][0] >= 1
+
+
+def test_files_that_no_stream_reads_are_named(messy: Platform) -> None:
+    done = messy.result  # type: ignore[attr-defined]
+    assert "inbox: 1 file is not read: notes.txt (its first line is no JSON object)" in done.stdout
+    assert "crm: 1 file is not read: old customers.csv (it matches no stream's glob)" in done.stdout
+    shown = messy.cdp("status").stdout
+    assert "Files that no stream reads" in shown
+    assert "notes.txt" in shown
+    assert "old customers.csv" in shown
 
 
 def test_unreadable_files_are_named(messy: Platform) -> None:
