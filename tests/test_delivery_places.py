@@ -218,7 +218,9 @@ def test_a_removal_of_all_that_died_is_finished_by_the_next(world: World) -> Non
     assert [key for _, key, _ in crm.sent()] == ["k001", "k002"]
 
 
-def test_postgresql_takes_old_and_new_attempts_into_a_table_of_either_age(world: World, postgres: dict[str, str]) -> None:
+def test_postgresql_takes_old_and_new_attempts_into_a_table_of_either_age(
+    world: World, postgres: dict[str, str]
+) -> None:
     from cdp_orchestration.engines import postgres_load
     from tests.conftest import connect
 
