@@ -75,14 +75,14 @@ class Way:
         """What the sales desk holds after reading all files in order."""
         held: dict[str, Any] = {}
         operations = self.platform.rows(
-            "select row_key, operation from activation.deliveries where sync = 'vips_to_file' and status = 'accepted' "
-            "order by attempted_at, operation desc"
+            "select identifiers_sent, operation from activation.deliveries where sync = 'vips_to_file' "
+            "and status = 'accepted' order by attempted_at, operation desc"
         )
-        for row_key, operation in operations:
+        for known_by, operation in operations:
             if operation == "remove":
-                held.pop(row_key, None)
+                held.pop(known_by, None)
             else:
-                held[row_key] = True
+                held[known_by] = True
         return held
 
 

@@ -194,8 +194,8 @@ def test_whom_an_old_version_took_out_comes_back(world: World) -> None:
 # A profile's id may change without anybody leaving.
 
 
-def people(world: World, ids: str, splits: list[tuple[str, str]]) -> None:
-    """profiles.profiles holds these ids (a letter each), identity.merges these splits."""
+def people(world: World, ids: str, splits: list[tuple[str, str]], kind: str = "split") -> None:
+    """profiles.profiles holds these ids (a letter each), identity.merges these changes."""
     with world.warehouse.writing(), duckdb.connect(str(world.home.warehouse)) as connection:
         connection.execute("create schema if not exists profiles; create schema if not exists identity")
         connection.execute("create or replace table profiles.profiles (profile_id varchar)")
@@ -205,7 +205,7 @@ def people(world: World, ids: str, splits: list[tuple[str, str]]) -> None:
         for profile_id in ids:
             connection.execute("insert into profiles.profiles values (?)", [profile_id])
         for pair in splits:
-            connection.execute("insert into identity.merges values ('split', ?, ?)", list(pair))
+            connection.execute("insert into identity.merges values (?, ?, ?)", [kind, *pair])
 
 
 def by_profile(**spend: float) -> list[dict[str, Any]]:
@@ -306,7 +306,22 @@ def test_an_entry_by_email_of_a_renamed_profile_stays_an_entry(world: World) -> 
     crm.sent()
     world.want(by_profile(n=1.0))
     world.deliver(crm, BY_EMAIL)
-    assert [operation[:2] for operation in crm.sent()] == [("update", "n")], "the warehouse knows of no former id"
+    assert [operation[:2] for operation in crm.sent()] == [("update", "n")]
     people(world, "p", [("n", "p")])
     world.want(by_profile(p=1.0))
+    world.deliver(crm, BY_EMAIL)
+    assert [operation[:2] for operation in crm.sent()] == [("update", "p")], "what it is known by did not change"
     assert world.deliver(crm, BY_EMAIL).planned == {"add": 0, "update": 0, "remove": 0}
+
+
+def test_a_profile_that_an_older_one_absorbed_goes_on_too(world: World) -> None:
+    """As when arrival order got its present meaning: of two merged profiles the other one's id is the person's now."""
+    crm = Recorder()
+    world.want(by_profile(o=1.0, q=1.0))
+    world.deliver(crm)
+    crm.sent()
+    people(world, "n", [("o", "n"), ("q", "n")], kind="merge")
+    world.want(by_profile(n=1.0))
+    world.deliver(crm)
+    assert [operation[:2] for operation in crm.sent()] == [("remove", "q")], "two became one, under one of their keys"
+    assert world.deliver(crm).planned == {"add": 0, "update": 0, "remove": 0}

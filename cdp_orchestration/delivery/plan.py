@@ -35,6 +35,8 @@ __all__ = [
 
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
 _OURS = ("row_key", "profile_id", "consent_message_id")
+_WORD = re.compile(r"[\w-]+")  # what a profile_id looks like
+_ASKED_AT_ONCE = 5_000
 _KEPT = 5  # plans hold the fields as they were sent: enough to look into, not an archive of personal data
 
 
@@ -101,7 +103,7 @@ def planning(sync: Sync, warehouse: Warehouse, ledger: Ledger, place: Place) -> 
     rows = _plain(_should_hold(sync, warehouse), sync)
     with _knowing(ledger, sync.name, place) as connection:
         connection.register("model", rows)
-        _find_former_keys(connection, rows.schema, warehouse)
+        _find_former_keys(connection, sync, rows.schema, warehouse)
         yield _planned(sync, rows.schema, ledger, place, connection)
 
 
@@ -178,17 +180,30 @@ def _planned(
 _NO_FORMER_KEYS = "create temp table former (row_key varchar, former_key varchar)"
 
 
-def _find_former_keys(connection: duckdb.DuckDBPyConnection, schema: pa.Schema, warehouse: Warehouse) -> None:
-    """Makes the table `former` (plan_sql.FORMER). The warehouse is asked only where somebody may have been renamed."""
-    renamed = None
-    if plan_sql.can_be_renamed(schema) and connection.execute(plan_sql.MAY_BE_RENAMED).fetchall() == [(True,)]:
-        with suppress(RelationMissing):  # a warehouse without identity has nobody who could be
-            renamed = warehouse.rows(plan_sql.RENAMED)
-    if renamed is None or renamed.num_rows == 0:
+def _find_former_keys(
+    connection: duckdb.DuckDBPyConnection, sync: Sync, schema: pa.Schema, warehouse: Warehouse
+) -> None:
+    """Makes the table `former` (plan_sql.FORMER). The warehouse is asked only about keys that would be removed."""
+    pairs: list[tuple[str, str]] = []
+    if plan_sql.can_be_renamed(sync, schema):
+        asked: set[str] = set()
+        asking = [key for (key,) in connection.execute(plan_sql.UNWANTED).fetchall()]
+        with suppress(RelationMissing):  # a warehouse without identity has nobody who could be renamed
+            while asking := sorted({key for key in asking if _WORD.fullmatch(key)} - asked):
+                asked.update(asking)
+                found = [
+                    (row["from_profile_id"], row["into_profile_id"])
+                    for first in range(0, len(asking), _ASKED_AT_ONCE)
+                    for row in warehouse.rows(plan_sql.renamed(asking[first : first + _ASKED_AT_ONCE])).to_pylist()
+                ]
+                pairs += found
+                asking = [into for _, into in found]
+    if not pairs:
         connection.execute(_NO_FORMER_KEYS)
-    else:
-        connection.register("renamed", renamed)
-        connection.execute(plan_sql.FORMER)
+        return
+    columns = [pa.array(column, pa.string()) for column in zip(*pairs, strict=True)]
+    connection.register("renamed", pa.table(columns, names=["from_profile_id", "into_profile_id"]))
+    connection.execute(plan_sql.FORMER)
 
 
 def _should_hold(sync: Sync, warehouse: Warehouse) -> pa.Table:

@@ -1,4 +1,4 @@
-"""The SQL of planning. `should_hold` and RENAMED run in the warehouse (standard SQL); all else in a DuckDB in memory.
+"""The SQL of planning. `should_hold` and `renamed` run in the warehouse (standard SQL); all else in a DuckDB in memory.
 
 The unit of a plan is the entry: what a destination cannot tell apart, because its identifiers are the same. Several
 rows of the model may stand for one entry; a row without identifiers is an entry of its own (`alone` is its row_key
@@ -33,13 +33,15 @@ def should_hold(sync: Sync) -> tuple[str, list[object]]:
     return f"select rows_.*{''.join(columns)} from {sync.relation} as rows_{''.join(joins)}", list(parameters)
 
 
-# Profiles that are gone, and who holds their identifiers now.
-RENAMED = """
-    select merges.from_profile_id, merges.into_profile_id
-    from identity.merges as merges
-    left join profiles.profiles as profiles on profiles.profile_id = merges.from_profile_id
-    where merges.kind = 'split' and profiles.profile_id is null
-"""
+def renamed(profile_ids: list[str]) -> str:
+    """Of these profiles, those that are gone, and who took their place: one row per pair. The ids are plain words."""
+    listed = ", ".join(f"'{profile_id}'" for profile_id in profile_ids)
+    return f"""
+        select distinct merges.from_profile_id, merges.into_profile_id
+        from identity.merges as merges
+        left join profiles.profiles as profiles on profiles.profile_id = merges.from_profile_id
+        where merges.from_profile_id in ({listed}) and profiles.profile_id is null
+    """
 
 
 def alone(identifiers: str, row_key: str) -> str:
@@ -67,7 +69,7 @@ def wanted(sync: Sync, schema: pa.Schema) -> str:
     consent = "consent_message_id"
     if grants:
         consent = f"coalesce(consent_message_id, nullif({grants[0]}, ''))"
-    renamed = "replace (coalesce(former.former_key, model.row_key) as row_key)" if can_be_renamed(schema) else ""
+    renamed = "replace (coalesce(former.former_key, model.row_key) as row_key)" if can_be_renamed(sync, schema) else ""
     return f"""
         create temp table wanted as
         select *, row_number() over (partition by allowed, identifiers, alone order by row_key) as place_in_line from (
@@ -88,9 +90,11 @@ def wanted(sync: Sync, schema: pa.Schema) -> str:
     """
 
 
-def can_be_renamed(schema: pa.Schema) -> bool:
-    """Whether the model's row_key may be a profile_id: both are texts."""
-    return all(pa.types.is_large_string(schema.field(name).type) for name in ("row_key", "profile_id"))
+def can_be_renamed(sync: Sync, schema: pa.Schema) -> bool:
+    """Whether the destination may know a row by its profile_id: by the row_key, and both are texts."""
+    return "row_key" in sync.identifiers and all(
+        pa.types.is_large_string(schema.field(name).type) for name in ("row_key", "profile_id")
+    )
 
 
 def _object(names: list[str], types: dict[str, pa.DataType]) -> str:
@@ -148,12 +152,13 @@ def place(destination: str, address: str) -> str:
     return f"hash(coalesce({destination}, ''), coalesce({address}, ''))"
 
 
-# The keys under which entries go on whose profile got another id. Ids may change without anybody leaving: when an
-# operator or another rule set splits a profile, and once when arrival order got its present meaning. Where the model's
-# row_key is the profile_id, removing the old key and adding the new one would take the person out of whatever the
-# destination keeps by that key. So a row goes on under the key that the destination knows, if that key's profile is gone,
-# was split into the row's (perhaps by way of others that are gone, too), and the destination does not know the new key.
-# Of several heirs one gets the key: the one that had it last, else the smallest.
+# The keys under which entries go on whose profile got another id. Ids change without anybody leaving: when an operator or
+# another rule set splits a profile, when an older profile absorbs one, and once when arrival order got its present meaning
+# (other founders; of two merged profiles the other one's id). Where the destination knows a row by its row_key, and that
+# is the profile_id, removing the old key and adding the new one would take the person out. So a row goes on under the key
+# that the destination knows, if that key's profile is gone, its identifiers went to the row's profile (perhaps by way of
+# others that are gone, too), and the destination does not know the new key. Of several heirs one gets the key: the one
+# that had it last, else the smallest.
 FORMER = """
     create temp table former as
     with recursive newcomers as (
@@ -177,13 +182,12 @@ FORMER = """
     select row_key, min(former_key) as former_key from one_heir group by row_key
 """
 
-# Whether anybody could go on under a former key: a key that is there and not wanted, a profile that is wanted and not there.
-MAY_BE_RENAMED = """
-    select
-        exists (select 1 from here where row_key not in (select row_key from model where row_key is not null))
-        and exists (
-            select 1 from model where row_key = profile_id and row_key not in (select row_key from here)
-        )
+# Keys that are there and not wanted, provided that a profile is wanted that is not there.
+UNWANTED = """
+    select distinct row_key from here
+    where row_key not in (select row_key from model where row_key is not null)
+        and exists (select 1 from model where row_key = profile_id and row_key not in (select row_key from here))
+    order by row_key
 """
 
 # An entry whose row leaves while another row stands for it goes on with that one: an update, and no removal.
