@@ -25,6 +25,11 @@ def _text() -> str:
     return "".join(text for text in texts if "{% materialization" not in text and "{% test" not in text)
 
 
+@cache
+def _template() -> jinja2.Template:
+    return jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(_text())
+
+
 def rendered(engine: str, macro: str, *arguments: Any, rules: dict[str, Any] | None = None, **named: Any) -> Any:
     """What the macro gives for the engine; `rules` stand for `vars: identity`."""
 
@@ -47,9 +52,7 @@ def rendered(engine: str, macro: str, *arguments: Any, rules: dict[str, Any] | N
             of_engine = f"{engine}__{name}"
             return called(of_engine if hasattr(module, of_engine) else f"default__{name}")
 
-    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
-    environment.globals.update(
+    module = _template().make_module(
         {"cdp": Namespace(), "adapter": Adapter, "return": _return, "var": lambda _: rules, "modules": {"re": re}}
     )
-    module = environment.from_string(_text()).module
     return called(macro)(*arguments, **named)

@@ -65,10 +65,11 @@ def check_rules(rules: Any, where: str) -> None:
     blocked = rules.get("blocked") or {}
     if not isinstance(blocked, dict) or None in blocked.values():
         raise wrong("blocked", 'must map a type to a list of values, as {email: ["test@example.com"]}.')
+    # A block list is a list of values, or a mapping of each to its reason.
     lists = {key: rules.get(key) for key in ("blocked_values", "blocked_patterns")}
     for field, values in {**lists, **{f"blocked: {name}": values for name, values in blocked.items()}}.items():
-        if not isinstance(values or [], list):
-            raise wrong(field, 'must be a list, as ["null", "n/a"].')
+        if not isinstance(values or [], list | dict):
+            raise wrong(field, 'must be a list, as ["null", "n/a"], or map each value to a reason, as {"n/a": forms}.')
         for value in values or []:
             if isinstance(value, bool) or not isinstance(value, str | int | float):
                 raise wrong(field, f"holds {value!r}, which is no text: put it in quotes.")

@@ -20,7 +20,7 @@ INVISIBLE = re.compile(_class(
     (0xE0000, 0xE0FFF)))  # fmt: skip
 SEPARATORS = re.compile(
     r"[\]\[ ()./{}_\-"
-    "\u00b7\u058a\u05be\u2010-\u2015\u2022\u2024\u2027\u2043\u2212\u2e3a\u2e3b\u301c\u3030\u30fb]+"
+    "\u00b7\u058a\u05be\u2010-\u2015\u2022\u2024\u2027\u2043\u2212\u2e3a\u2e3b\u301c\u3030\u30fb\u30fc]+"
 )
 # Characters of full, half and small width, and the ligatures of typesetting.
 NARROW = {
