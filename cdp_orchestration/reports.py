@@ -9,6 +9,8 @@ from rich.table import Table
 
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
+from cdp_orchestration.identity.rules import identity_rules
+from cdp_orchestration.identity.spelling import spelled
 from cdp_orchestration.manifest import current_manifest
 from cdp_orchestration.relations import existing, models_of
 from cdp_orchestration.warehouse import Reading, Warehouse
@@ -99,11 +101,13 @@ def profile(home: Home, identifier_type: str, value: str, console: Console) -> N
     Raises StopAndTell where no person holds the identifier.
     """
     manifest = current_manifest(home)
+    _, text = spelled(identity_rules(), identifier_type, value)
     with Warehouse(home).reading() as connection:
+        # As the type spells it; a type that tells capitals apart may be asked without them.
         found = connection.execute(
-            "select profile_id from identity.identifiers where identifier_type = ? "
-            "and lower(identifier_value) = lower(trim(?))",
-            [identifier_type, value],
+            "select profile_id from identity.identifiers where identifier_type = ? and lower(identifier_value) = lower(?) "
+            "order by case when identifier_value = ? then 0 else 1 end, profile_id limit 1",
+            [identifier_type, text, text],
         ).fetchone()
         if found is None:
             types = [row[0] for row in connection.execute(

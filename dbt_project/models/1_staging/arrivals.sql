@@ -158,7 +158,10 @@ user_ids as (
 user_aliases as (
     select distinct fated.final_message_id
     from fated
-    inner join user_ids on user_ids.user_id = fated.previous_id
+    inner join user_ids
+        on
+            {{ spelled_identifier("'user_id'", 'user_ids.user_id') }}
+            = {{ spelled_identifier("'user_id'", 'fated.previous_id') }}
     where
         fated.previous_id is not null
         and (
