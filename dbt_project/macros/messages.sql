@@ -32,6 +32,7 @@
     record_no,
     item_no,
     landed_at,
+    file,
     read_error,
     payload
 {%- endmacro %}
@@ -86,6 +87,21 @@
         when {{ denied }}
             then '[{"regulation":"{{ regulation }}","purpose":"{{ purpose }}","state":"denied"}]'
     end
+{%- endmacro %}
+
+{# Fields of a message that make no sense and go to quarantine, while the message stays: a JSON array of
+   {field, reason, detail}; null where every field is fine. `faults`: a list of {field, reason, when, detail}; `when` is a
+   condition, `detail` (the value as it came) may be left out. #}
+{% macro unusable_fields(faults) -%}
+    {%- set parts = [] -%}
+    {%- for fault in faults -%}
+        {%- set detail = "coalesce(',\"detail\":' || " ~ cdp.json_quote(fault['detail']) ~ ", '')" if 'detail' in fault else "''" -%}
+        {%- do parts.append(
+            "case when " ~ fault['when'] ~ " then '{\"field\":\"" ~ fault['field'] ~ "\",\"reason\":\"" ~ fault['reason']
+            ~ "\"' || " ~ detail ~ " || '}' end"
+        ) -%}
+    {%- endfor -%}
+    nullif('[' || {{ cdp.join_parts(parts) }} || ']', '[]')
 {%- endmacro %}
 
 {# What a staging model hands to staging.arrivals. docs/staging.md says what each column means. #}

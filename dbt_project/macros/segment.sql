@@ -34,7 +34,6 @@ marked as (
 envelopes as (
     select
         {{ cdp.record_columns() }},
-        file,
         envelope,
         '{' || {{ cdp.join_parts([
             "'\"context\":' || " ~ cdp.json_text('document', ['context']),
@@ -54,7 +53,6 @@ unfolded as (
 items as (
     select
         {{ cdp.record_columns() }},
-        file,
         body,
         document,
         cast(null as {{ dbt.type_string() }}) as own_traits,
@@ -64,7 +62,6 @@ items as (
     union all
     select
         {{ cdp.record_columns() }},
-        file,
         item_text as body,
         {{ cdp.as_document('item_text') }} as document,
         -- As they were sent: uniting objects leaves out what is null, and a null trait removes a trait.
@@ -83,7 +80,6 @@ items as (
 objects as (
     select
         {{ cdp.record_columns() }},
-        file,
         case when ltrim(body) like '{' || '%' then body end as body,
         case when ltrim(body) like '{' || '%' then document end as document,
         own_traits,
@@ -169,12 +165,17 @@ select
         when type = 'alias' and coalesce(trim(previous_id), '') = '' then 'previousId'
         when type = 'group' and coalesce(trim(group_id), '') = '' then 'groupId'
     end as missing_field,
-    case
-        when sent_at is null and sent_time is not null then 'sentAt'
-        when received_at is null and received_time is not null then 'receivedAt'
-        when traits is not null and coalesce(traits_kind, '') <> 'object' then 'traits'
-        when properties is not null and coalesce(properties_kind, '') <> 'object' then 'properties'
-        when context is not null and coalesce(context_kind, '') <> 'object' then 'context'
-    end as unusable_field
+    {{ cdp.unusable_fields([
+        {'field': 'sentAt', 'reason': 'impossible_timestamp', 'when': 'sent_at is null and sent_time is not null',
+         'detail': 'sent_time'},
+        {'field': 'receivedAt', 'reason': 'impossible_timestamp', 'when': 'received_at is null and received_time is not null',
+         'detail': 'received_time'},
+        {'field': 'traits', 'reason': 'not_an_object',
+         'when': "traits is not null and coalesce(traits_kind, '') <> 'object'"},
+        {'field': 'properties', 'reason': 'not_an_object',
+         'when': "properties is not null and coalesce(properties_kind, '') <> 'object'"},
+        {'field': 'context', 'reason': 'not_an_object',
+         'when': "context is not null and coalesce(context_kind, '') <> 'object'"},
+    ]) }} as unusable_field
 from timed
 {%- endmacro %}

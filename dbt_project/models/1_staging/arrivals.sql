@@ -180,6 +180,7 @@ select
     fated.record_no,
     fated.item_no,
     fated.landed_at,
+    fated.file,
     fated.record_key,
     fated.record_hash,
     fated.fate,

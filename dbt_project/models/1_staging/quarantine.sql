@@ -7,6 +7,28 @@ with records_kept as (
         record_no
     from {{ ref('arrivals') }}
     where fate = 'accepted'
+),
+
+-- A staging model names one unusable field, or several as a JSON array of {field, reason, detail}.
+messages_with_faults as (
+    select
+        batch_id,
+        record_no,
+        message_id,
+        source,
+        stream,
+        file,
+        payload,
+        batch_seq,
+        case when unusable_field like '[%' then unusable_field else '[{"field":' || {{ json_quote('unusable_field') }} || '}]' end as faults
+    from {{ ref('arrivals') }}
+    where fate = 'accepted' and unusable_field is not null
+),
+
+faults as (
+    {{ explode_array(
+        'messages_with_faults', ['batch_id', 'record_no', 'message_id', 'source', 'stream', 'file', 'payload', 'batch_seq'], 'faults'
+    ) }}
 )
 
 select
@@ -24,7 +46,8 @@ select
     end as field,
     arrivals.payload,
     arrivals.detail,
-    arrivals.batch_seq
+    arrivals.batch_seq,
+    arrivals.file
 from {{ ref('arrivals') }} as arrivals
 left join records_kept
     on records_kept.batch_id = arrivals.batch_id and records_kept.record_no = arrivals.record_no
@@ -37,10 +60,10 @@ select
     source,
     stream,
     'field' as scope,
-    case when unusable_field in ('sentAt', 'receivedAt') then 'impossible_timestamp' else 'not_an_object' end as reason,
-    unusable_field as field,
+    coalesce({{ json_text('item', ['reason']) }}, 'unusable') as reason,
+    {{ json_text('item', ['field']) }} as field,
     payload,
-    cast(null as {{ dbt.type_string() }}) as detail,
-    batch_seq
-from {{ ref('arrivals') }}
-where fate = 'accepted' and unusable_field is not null
+    {{ json_text('item', ['detail']) }} as detail,
+    batch_seq,
+    file
+from faults
