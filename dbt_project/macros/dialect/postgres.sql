@@ -32,13 +32,17 @@ cross join lateral json_array_elements(cast(listed.identifiers as json)) as entr
 {%- endmacro %}
 
 {# One parse per record: the top-level fields come from json_to_record, deeper ones out of those. #}
-{% macro postgres__with_json_fields(source_sql, column, fields) -%}
+{% macro postgres__with_json_fields(source_sql, column, fields, raw) -%}
 {%- set tops = [] -%}
 {%- for path in fields.values() if path[0] not in tops -%}{%- do tops.append(path[0]) -%}{%- endfor -%}
 select
     records.*,
     {% for name, path in fields.items() -%}
+    {% if name in raw -%}
+    nullif(cast(parsed."{{ path[0] }}" #> {{ cdp.postgres_path(path[1:]) }} as text), 'null') collate "C" as {{ name }}{{ ',' if not loop.last }}
+    {%- else -%}
     (parsed."{{ path[0] }}" #>> {{ cdp.postgres_path(path[1:]) }}) collate "C" as {{ name }}{{ ',' if not loop.last }}
+    {%- endif %}
     {% endfor %}
 from {{ source_sql }} as records
 cross join lateral json_to_record(
@@ -52,6 +56,10 @@ cross join lateral json_to_record(
 
 {% macro postgres__json_text(expression, path) -%}
     (cast({{ expression }} as json) #>> {{ cdp.postgres_path(path) }}) collate "C"
+{%- endmacro %}
+
+{% macro postgres__json_value(expression, path) -%}
+    nullif(cast(cast({{ expression }} as json) #> {{ cdp.postgres_path(path) }} as text), 'null') collate "C"
 {%- endmacro %}
 
 {% macro postgres__json_scalar(expression) -%}
@@ -69,7 +77,6 @@ select
     cast(entries.entry_value as text) collate "C" as entry_value
 from {{ relation }} as objects
 cross join lateral json_each(cast(objects.{{ column }} as json)) as entries (entry_key, entry_value)
-where position('"' in entries.entry_key) = 0
 {%- endmacro %}
 
 {% macro postgres__explode_array(relation, keep, column) -%}
@@ -97,18 +104,37 @@ cross join lateral json_array_elements(
 {% macro postgres__external_identifiers(expression) -%}
     (
         select string_agg(
-            '{"type":' || landing.json_quote(entry ->> 'type') || ',"value":' || landing.json_quote(entry ->> 'id') || '}',
+            '{"type":' || landing.json_quote(entry ->> 'type') || ',"value":' || landing.json_quote(case
+                when json_typeof(entry -> 'id') = 'string' then entry ->> 'id'
+                else {{ cdp.whole_number("entry ->> 'id'") }}
+            end) || '}',
             ',' order by place
         ) collate "C"
         from json_array_elements(
-            case when landing.json_kind({{ expression }}) = 'array' then cast({{ expression }} as json) end
+            case when {{ cdp.holds_array(expression) }} then cast({{ expression }} as json) end
         ) with ordinality as entries (entry, place)
         where
             json_typeof(entry) = 'object'
             and trim(entry ->> 'type') <> ''
             and coalesce(entry ->> 'collection', 'users') = 'users'
             and trim(entry ->> 'id') <> ''
+            and json_typeof(entry -> 'type') in ('string', 'number')
+            and json_typeof(entry -> 'id') in ('string', 'number')
     )
+{%- endmacro %}
+
+{% macro postgres__unreadable_externals(expression) -%}
+    case
+        when {{ expression }} is null then false
+        when {{ cdp.holds_array(expression) }} then exists (
+            select 1
+            from json_array_elements(
+                case when {{ cdp.holds_array(expression) }} then cast({{ expression }} as json) end
+            ) as entries (entry)
+            where json_typeof(entry) <> 'object' or json_typeof(entry -> 'id') in ('object', 'array', 'boolean')
+        )
+        else true
+    end
 {%- endmacro %}
 
 {% macro postgres__preferences_as_consents(expression, regulation) -%}
@@ -119,7 +145,7 @@ cross join lateral json_array_elements(
             ',' order by place
         ) || ']' collate "C"
         from json_each_text(
-            case when landing.json_kind({{ expression }}) = 'object' then cast({{ expression }} as json) end
+            case when {{ cdp.holds_object(expression) }} then cast({{ expression }} as json) end
         ) with ordinality as answers (purpose, answer, place)
         where answer in ('true', 'false')
     )

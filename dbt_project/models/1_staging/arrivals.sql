@@ -193,10 +193,15 @@ select
     case
         when fated.reason = 'unreadable' then fated.read_error
         when fated.reason = 'unknown_type' then fated.type
+        -- The field may be there, and hold what it cannot.
+        when fated.reason in ('missing_field', 'no_identifier') then fated.unusable_field
         when fated.reason in ('impossible_timestamp', 'future_timestamp') then fated.occurred_text
     end as detail,
-    fated.unusable_field,
-    case when fated.fate <> 'accepted' or fated.unusable_field is not null then fated.payload end as payload,
+    nullif('[' || {{ join_parts([inner_faults('fated.field_faults'), inner_faults('fated.unusable_field')]) }} || ']', '[]')
+        as unusable_field,
+    case
+        when fated.fate <> 'accepted' or fated.field_faults is not null or fated.unusable_field is not null then fated.payload
+    end as payload,
     fated.final_message_id as message_id,
     fated.type,
     fated.event_name,
