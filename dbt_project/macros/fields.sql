@@ -4,10 +4,13 @@
    `fields`: {column: path}. `words` are texts or numbers (what can identify or be a name), `scalars` may be booleans, too;
    a whole number is spelled without a fraction (4214.0 is 4214). Fields that are in neither list come as with_json_fields gives them;
    `raw` is as there. `faults` names a column with what is unusable, as unusable_fields gives it; `more_faults`: columns that hold
-   such already.
-
-   The texts alone tell which records are worth a look at what their values are: few. #}
+   such already. #}
 {% macro with_fields(source_sql, column, fields, words=[], scalars=[], raw=[], faults='field_faults', more_faults=[]) -%}
+    {{ return(adapter.dispatch('with_fields', 'cdp')(source_sql, column, fields, words, scalars, raw, faults, more_faults)) }}
+{%- endmacro %}
+
+{# The texts alone tell which records are worth a look at what their values are: few. #}
+{% macro default__with_fields(source_sql, column, fields, words, scalars, raw, faults, more_faults) -%}
 {%- set checked = words + scalars -%}
 {%- set read = {} -%}
 {%- for name, path in fields.items() -%}{%- do read.update({name ~ '__read' if name in checked else name: path}) -%}{%- endfor -%}
@@ -17,10 +20,7 @@
     {%- set value = 'looked_at.' ~ name ~ '__value' -%}
     {%- set refused = cdp.holds_object(value) ~ ' or ' ~ cdp.holds_array(value)
         ~ (" or " ~ value ~ " in ('true', 'false')" if name in words else '') -%}
-    {%- do told.append(
-        "case when " ~ refused ~ " then '{\"field\":\"" ~ fields[name] | join('.')
-        ~ "\",\"reason\":\"not_a_text_or_number\",\"detail\":' || " ~ cdp.json_quote(value) ~ " || '}' end"
-    ) -%}
+    {%- do told.append(cdp.not_a_text_or_number(fields[name], refused, value)) -%}
 {%- endfor -%}
 {%- for column_name in more_faults -%}{%- do told.append(cdp.inner_faults('looked_at.' ~ column_name)) -%}{%- endfor -%}
 select
@@ -54,6 +54,14 @@ from (
         ) as read_fields
     ) as odd_fields
 ) as looked_at
+{%- endmacro %}
+
+{# A fault as JSON, where the condition holds. #}
+{% macro not_a_text_or_number(path, condition, value) -%}
+    case
+        when {{ condition }}
+            then '{"field":"{{ path | join(".") }}","reason":"not_a_text_or_number","detail":' || {{ cdp.json_quote(value) }} || '}'
+    end
 {%- endmacro %}
 
 {# How a text begins that may come from an array, an object, a boolean, or a number that is not spelled in digits alone. #}

@@ -50,6 +50,40 @@ cross join lateral json_to_record(
 ) as parsed ({% for top in tops %}"{{ top }}" json{{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 
+{# The record is taken apart once, and each part tells its own kind. (Layers of subqueries would be made one by the planner, which
+   repeats an expression wherever it is used.) #}
+{% macro postgres__with_fields(source_sql, column, fields, words, scalars, raw, faults, more_faults) -%}
+{%- set tops, told = [], [] -%}
+{%- for path in fields.values() if path[0] not in tops -%}{%- do tops.append(path[0]) -%}{%- endfor -%}
+select
+    records.*,
+    {% for name, path in fields.items() -%}
+    {%- set value = 'parsed."' ~ path[0] ~ '"' -%}
+    {%- if path | length > 1 -%}{%- set value = '(' ~ value ~ ' #> ' ~ cdp.postgres_path(path[1:]) ~ ')' -%}{%- endif -%}
+    {%- set text = '(' ~ value ~ " #>> cast('{}' as text[]))" -%}
+    {%- set refused = "('array', 'object', 'boolean')" if name in words else "('array', 'object')" -%}
+    {% if name in words + scalars -%}
+    {%- do told.append(
+        cdp.not_a_text_or_number(path, 'json_typeof(' ~ value ~ ') in ' ~ refused, 'cast(' ~ value ~ ' as text)')
+    ) -%}
+    (case
+        when json_typeof({{ value }}) = 'number' then {{ cdp.whole_number(text) }}
+        when json_typeof({{ value }}) not in {{ refused }} then {{ text }}
+    end) collate "C" as {{ name }},
+    {% elif name in raw -%}
+    nullif(cast({{ value }} as text), 'null') collate "C" as {{ name }},
+    {% else -%}
+    {{ text }} collate "C" as {{ name }},
+    {% endif %}
+    {%- endfor %}
+    {%- for column_name in more_faults -%}{%- do told.append(cdp.inner_faults('records.' ~ column_name)) -%}{%- endfor -%}
+    nullif('[' || {{ cdp.join_parts(told) }} || ']', '[]') collate "C" as {{ faults }}
+from {{ source_sql }} as records
+cross join lateral json_to_record(
+    case when json_typeof(records.{{ column }}) = 'object' then records.{{ column }} else '{}' end
+) as parsed ({% for top in tops %}"{{ top }}" json{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
 {% macro postgres_path(path) -%}
     cast('{{ '{' }}{% for key in path %}"{{ key }}"{{ ',' if not loop.last }}{% endfor %}{{ '}' }}' as text[])
 {%- endmacro %}
