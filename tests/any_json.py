@@ -74,7 +74,9 @@ class Senders:
 
     def object(self, entries: list[tuple[str, str]]) -> str:
         """Of (name, JSON text)."""
-        return self._spaced("{", [f"{self.quoted(name)}{self._blank()}:{self._blank()}{value}" for name, value in entries], "}")
+        return self._spaced(
+            "{", [f"{self.quoted(name)}{self._blank()}:{self._blank()}{value}" for name, value in entries], "}"
+        )
 
     def quoted(self, text: str) -> str:
         spelled = json.dumps(text, ensure_ascii=self.chance.random() < 0.5)
@@ -85,7 +87,28 @@ class Senders:
 
     def _plain(self) -> str:
         if self.chance.random() < 0.1:
-            letters = ['"', "\\", "\u0000", "a", "A", " ", ".", "$", "[", "]", "{", "}", ":", ",", "é", "\n", "0", "u", "\u200d", "*"]
+            letters = [
+                '"',
+                "\\",
+                "\u0000",
+                "a",
+                "A",
+                " ",
+                ".",
+                "$",
+                "[",
+                "]",
+                "{",
+                "}",
+                ":",
+                ",",
+                "é",
+                "\n",
+                "0",
+                "u",
+                "\u200d",
+                "*",
+            ]
             return "".join(self.chance.choices(letters, k=self.chance.randint(1, 12)))
         if self.chance.random() < 0.002:
             return self.chance.choice(TEXTS) * 3000
@@ -139,7 +162,11 @@ class Senders:
 
     def _properties(self) -> str:
         return self._disturbed(
-            [("order_id", self.quoted(f"o{self.chance.randrange(200)}")), ("total", self.number()), ("destination", self.text())]
+            [
+                ("order_id", self.quoted(f"o{self.chance.randrange(200)}")),
+                ("total", self.number()),
+                ("destination", self.text()),
+            ]
         )
 
     def _context(self) -> str:
@@ -160,7 +187,10 @@ class Senders:
         return self._disturbed(entries)
 
     def _external(self) -> str:
-        entries = [("id", self.quoted(f"e{self.chance.randrange(200)}")), ("type", self.quoted(self.chance.choice(["email", "loyalty"])))]
+        entries = [
+            ("id", self.quoted(f"e{self.chance.randrange(200)}")),
+            ("type", self.quoted(self.chance.choice(["email", "loyalty"]))),
+        ]
         return self._disturbed([*entries, ("collection", '"users"')])
 
     def _envelope(self) -> str:

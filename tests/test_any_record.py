@@ -66,7 +66,9 @@ def test_whatever_a_record_holds_the_build_goes_well_and_adds_up(landed: Path, o
     fates = dict(on_duckdb.rows("select fate, count(*) from staging.intake group by fate"))
     assert sum(fates.values()) == RECORDS
     assert fates["accepted"] > RECORDS / 3
-    refused = on_duckdb.rows("select count(*) from (select distinct batch_id, record_no from staging.quarantine where scope = 'record')")
+    refused = on_duckdb.rows(
+        "select count(*) from (select distinct batch_id, record_no from staging.quarantine where scope = 'record')"
+    )
     assert refused == [(fates["quarantined"],)]
 
 
