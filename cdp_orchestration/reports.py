@@ -162,7 +162,8 @@ def quarantine(home: Home, samples: int, console: Console) -> int:
         for stream, scope, reason, field, _ in rows:
             examples = connection.execute(
                 "select coalesce(file, ''), file_record_no, batch_seq, record_no, coalesce(detail, ''), "
-                "left(coalesce(payload, ''), 160) from staging.quarantine where source || '.' || stream = ? and scope = ? and reason = ? and coalesce(field, '') = ? "
+                "left(coalesce(payload, ''), 160) from staging.quarantine "
+                "where source || '.' || stream = ? and scope = ? and reason = ? and coalesce(field, '') = ? "
                 "order by batch_seq, record_no limit ?",
                 [stream, scope, reason, field, samples],
             ).fetchall()
