@@ -119,6 +119,7 @@ return {{ result }}
         'external_identifiers': (['given'], 'externals(given)'),
         'unreadable_externals': (['given'], 'unreadable(given)'),
         'consents': (['given', 'regulation'], 'consents(given, regulation)'),
+        'composed': (['given'], "given === null ? null : given.normalize('NFC')"),
     }) }}
 {%- endmacro %}
 
