@@ -71,7 +71,7 @@
     {%- for type, expressions in values.items() -%}
         {%- for expression in ([expressions] if expressions is string else expressions) -%}
             {%- do parts.append(
-                "case when trim(" ~ expression ~ ") <> '' then '{\"type\":\"" ~ type ~ "\",\"value\":' || "
+                "case when " ~ cdp.has_text(expression) ~ " then '{\"type\":\"" ~ type ~ "\",\"value\":' || "
                 ~ cdp.json_quote(expression) ~ " || '}' end"
             ) -%}
         {%- endfor -%}
@@ -99,6 +99,27 @@
         when {{ denied }}
             then '[{"regulation":"{{ regulation }}","purpose":"{{ purpose }}","state":"denied"}]'
     end
+{%- endmacro %}
+
+{# Fields of a message that make no sense and go to quarantine, while the message stays: a JSON array of
+   {field, reason, detail}; null where every field is fine. `faults`: a list of {field, reason, when, detail}; `when` is a
+   condition, `detail` (the value as it came) may be left out. `more`: columns that hold such arrays already. #}
+{% macro unusable_fields(faults, more=[]) -%}
+    {%- set parts = [] -%}
+    {%- for held in more -%}{%- do parts.append(cdp.inner_faults(held)) -%}{%- endfor -%}
+    {%- for fault in faults -%}
+        {%- set detail = "coalesce(',\"detail\":' || " ~ cdp.json_quote(fault['detail']) ~ ", '')" if 'detail' in fault else "''" -%}
+        {%- do parts.append(
+            "case when " ~ fault['when'] ~ " then '{\"field\":\"" ~ fault['field'] ~ "\",\"reason\":\"" ~ fault['reason']
+            ~ "\"' || " ~ detail ~ " || '}' end"
+        ) -%}
+    {%- endfor -%}
+    nullif('[' || {{ cdp.join_parts(parts) }} || ']', '[]')
+{%- endmacro %}
+
+{# An array of faults without its brackets. #}
+{% macro inner_faults(faults) -%}
+    substring({{ faults }}, 2, length({{ faults }}) - 2)
 {%- endmacro %}
 
 {# What a staging model hands to staging.arrivals. docs/staging.md says what each column means. #}

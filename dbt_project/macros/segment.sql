@@ -128,11 +128,11 @@ given as (
         coalesce(own_traits, document_traits) as traits,
         coalesce(own_properties, document_properties) as properties,
         -- A blank is no id.
-        case when {{ cdp.matches_pattern('message_id', '[^ \\t\\r\\n\\f]') }} then message_id end as own_id,
+        case when {{ cdp.has_text('message_id') }} then message_id end as own_id,
         -- What tells equal messages apart: without an id and without a time, also the file that they came in.
         case
-            when coalesce(trim(given_time), trim(original_time), '') = '' then coalesce(file || '|', '') || body
-            else body
+            when {{ cdp.has_text('given_time') }} or {{ cdp.has_text('original_time') }} then body
+            else coalesce(file || '|', '') || body
         end as said
     from fields
 ),
@@ -197,9 +197,9 @@ select
         when body is null then null
         when type is null and batch = '[]' then 'batch'
         when coalesce(type, '') = '' then 'type'
-        when type = 'track' and coalesce(trim(event), '') = '' then 'event'
-        when type = 'alias' and coalesce(trim(previous_id), '') = '' then 'previousId'
-        when type = 'group' and coalesce(trim(group_id), '') = '' then 'groupId'
+        when type = 'track' and not coalesce({{ cdp.has_text('event') }}, false) then 'event'
+        when type = 'alias' and not coalesce({{ cdp.has_text('previous_id') }}, false) then 'previousId'
+        when type = 'group' and not coalesce({{ cdp.has_text('group_id') }}, false) then 'groupId'
     end as missing_field,
     {{ cdp.unusable_fields([
         {'field': 'sentAt', 'reason': 'impossible_timestamp', 'when': 'sent_at is null and sent_time is not null',

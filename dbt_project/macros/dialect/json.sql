@@ -272,9 +272,9 @@ from (
         list_transform(
             list_filter(
                 cast(json_extract(case when {{ cdp.holds_array(expression) }} then {{ expression }} end, '$[*]') as varchar[]),
-                lambda entry: trim(json_extract_string(entry, '$.type')) <> ''
+                lambda entry: {{ cdp.has_text("json_extract_string(entry, '$.type')") }}
                 and coalesce(json_extract_string(entry, '$.collection'), 'users') = 'users'
-                and trim(json_extract_string(entry, '$.id')) <> ''
+                and {{ cdp.has_text("json_extract_string(entry, '$.id')") }}
                 and json_type(entry, '$.type') not in ('OBJECT', 'ARRAY', 'BOOLEAN')
                 and json_type(entry, '$.id') not in ('OBJECT', 'ARRAY', 'BOOLEAN')
             ),

@@ -75,7 +75,7 @@ function externals(given) {
     parts(text).filter(function (part) { return part[0] === '{' }).forEach(function (part) {
         var held = new Map(members(part).map(function (member) { return [member[0], member[2]] }))
         var type = word(held.get('type')) || '', id = word(held.get('id')) || '', of = plain(held.get('collection'))
-        if (type.trim() !== '' && id.trim() !== '' && (of === undefined || of === null || of === 'users')) {
+        if (/[^ \t\r\n\f]/.test(type) && /[^ \t\r\n\f]/.test(id) && (of === undefined || of === null || of === 'users')) {
             found.push('{"type":' + JSON.stringify(type) + ',"value":' + JSON.stringify(id) + '}')
         }
     })

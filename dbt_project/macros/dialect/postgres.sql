@@ -147,9 +147,9 @@ cross join lateral json_array_elements(
         ) with ordinality as entries (entry, place)
         where
             json_typeof(entry) = 'object'
-            and trim(entry ->> 'type') <> ''
+            and {{ cdp.has_text("(entry ->> 'type')") }}
             and coalesce(entry ->> 'collection', 'users') = 'users'
-            and trim(entry ->> 'id') <> ''
+            and {{ cdp.has_text("(entry ->> 'id')") }}
             and json_typeof(entry -> 'type') in ('string', 'number')
             and json_typeof(entry -> 'id') in ('string', 'number')
     )

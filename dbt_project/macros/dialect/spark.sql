@@ -195,8 +195,8 @@ lateral view posexplode({{ cdp.spark_elements('given.' ~ column) }}) listed as i
                         'type_kind', {{ cdp.spark_kind('given', 'type') }}, 'id_kind', {{ cdp.spark_kind('given', 'id') }}
                     )
                 ),
-                entry -> trim(entry.held.type) <> '' and coalesce(entry.held.collection, 'users') = 'users'
-                and trim(entry.held.id) <> ''
+                entry -> {{ cdp.has_text('entry.held.type') }} and coalesce(entry.held.collection, 'users') = 'users'
+                and {{ cdp.has_text('entry.held.id') }}
                 and not {{ cdp.spark_is_no_word('entry.type_kind') }} and not {{ cdp.spark_is_no_word('entry.id_kind') }}
             ),
             entry -> '{"type":' || {{ cdp.json_quote('entry.held.type') }} || ',"value":' || {{ cdp.json_quote(

@@ -36,7 +36,7 @@ judged as (
             when missing_field is not null then 'missing_field'
             when type not in ('identify', 'track', 'page', 'screen', 'group', 'alias') then 'unknown_type'
             when occurred_is_impossible then 'impossible_timestamp'
-            when identifiers = '[]' and coalesce(trim(previous_id), '') = '' then 'no_identifier'
+            when identifiers = '[]' and not coalesce({{ has_text('previous_id') }}, false) then 'no_identifier'
             when occurred_at > {{ plus('received_at', hours=24) }} then 'future_timestamp'
         end as reason
     from candidates
