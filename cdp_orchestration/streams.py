@@ -39,6 +39,10 @@ def tables(manifest: dict[str, Any]) -> set[Stream]:
     return {(node["source_name"], node["name"]) for node in sources_of(manifest).values() if is_table(node)}
 
 
+def _counted(amount: int, one: str, many: str = "") -> str:
+    return f"{amount:,} {one if amount == 1 else many or one + 's'}"
+
+
 @dataclass(frozen=True)
 class Unread:
     """A stream that landed and is not read: a table, or one that nothing knows."""
@@ -50,7 +54,7 @@ class Unread:
     is_table: bool
 
     def told(self) -> str:
-        landed = f"{self.records:,} records in {self.batches:,} batch{'' if self.batches == 1 else 'es'}"
+        landed = f"{_counted(self.records, 'record')} in {_counted(self.batches, 'batch', 'batches')}"
         name = f"{self.source}.{self.stream}"
         return f"{name}: a table, {landed}" if self.is_table else (
             f"{name}: landed, not read ({landed}): no staging model in the list of streams (arrivals.sql) reads it. To read it, "

@@ -153,7 +153,9 @@ def rendered(file: str, macro: str, *arguments: Any) -> str:
             engine = "duckdb" if file == "json" else file
             return getattr(module, f"{engine}__{name}", None) or getattr(module, name)
 
-    text = "".join((MACROS / f"{name}.sql").read_text() for name in ("hashing", "json_functions", "numbers", "text", file))
+    text = "".join(
+        (MACROS / f"{name}.sql").read_text() for name in ("hashing", "json_functions", "numbers", "text", file)
+    )
     module = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(text).make_module(
         {"cdp": Namespace(), "adapter": None, "dbt": Types, "exceptions": None}
     )  # fmt: skip

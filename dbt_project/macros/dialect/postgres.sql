@@ -37,7 +37,7 @@ select
     records.*,
     {% for name, path in fields.items() -%}
     {% if name in raw -%}
-    nullif(cast(parsed."{{ path[0] }}" #> {{ cdp.postgres_path(path[1:]) }} as text), 'null') collate "C" as {{ name }}{{ ',' if not loop.last }}
+    {{ cdp.postgres_raw('(parsed."' ~ path[0] ~ '" #> ' ~ cdp.postgres_path(path[1:]) ~ ')') }} as {{ name }}{{ ',' if not loop.last }}
     {%- else -%}
     (parsed."{{ path[0] }}" #>> {{ cdp.postgres_path(path[1:]) }}) collate "C" as {{ name }}{{ ',' if not loop.last }}
     {%- endif %}
@@ -46,6 +46,15 @@ from {{ source_sql }} as records
 cross join lateral json_to_record(
     case when json_typeof(records.{{ column }}) = 'object' then records.{{ column }} else '{}' end
 ) as parsed ({% for top in tops %}"{{ top }}" json{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+{# json_to_record spells the escapes of a text its own way. #}
+{% macro postgres_raw(value) -%}
+    (case json_typeof({{ value }})
+        when 'string' then landing.json_quote({{ value }} #>> cast('{}' as text[]))
+        when 'null' then null
+        else cast({{ value }} as text)
+    end) collate "C"
 {%- endmacro %}
 
 {# The record is taken apart once, and each part tells its own kind. (Layers of subqueries would be made one by the planner, which
@@ -69,7 +78,7 @@ select
         when json_typeof({{ value }}) not in {{ refused }} then {{ text }}
     end) collate "C" as {{ name }},
     {% elif name in raw -%}
-    nullif(cast({{ value }} as text), 'null') collate "C" as {{ name }},
+    {{ cdp.postgres_raw(value) }} as {{ name }},
     {% else -%}
     {{ text }} collate "C" as {{ name }},
     {% endif %}
