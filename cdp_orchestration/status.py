@@ -1,6 +1,7 @@
 """`cdp status`: last run per asset, rows, quarantine, backlog per sync."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 from rich.console import Console
@@ -15,8 +16,9 @@ from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import Home
 from cdp_orchestration.manifest import current_manifest
 from cdp_orchestration.pipeline import load_definitions
+from cdp_orchestration.streams import landed_not_read, read_streams
 from cdp_orchestration.unread import unread_files
-from cdp_orchestration.warehouse import NothingBuilt, Warehouse
+from cdp_orchestration.warehouse import NothingBuilt, Reading, Warehouse
 
 UNREAD_SHOWN = 50
 
@@ -38,8 +40,8 @@ def show_status(home: Home, console: Console) -> None:
         with Warehouse(home).reading() as connection:
             left = relations.existing(connection, list(relations.left_behind(home, manifest)))
             console.print()
-            console.print(reports.table(
-                "Records", ["stream", "landed", "accepted", "duplicate", "quarantined"], reports.intake(connection)))  # fmt: skip
+            columns = ["stream", "landed", "accepted", "duplicate", "quarantined", "state"]
+            console.print(reports.table("Records", columns, _records(home, manifest, connection)))
             build = connection.execute(
                 "select as_of, through_batch_seq, build_id from staging.current_build"
             ).fetchone()
@@ -56,6 +58,16 @@ def show_status(home: Home, console: Console) -> None:
     console.print()
     columns = ["sync", "destination", "holds", "owes add", "update", "remove", "withheld", "shared", "state"]
     console.print(reports.table("Syncs", columns, _syncs(home)))
+
+
+def _records(home: Home, manifest: dict[str, Any], connection: Reading) -> reports.Rows:
+    """Streams of messages, then what landed and becomes none: tables, and what nothing reads."""
+    known = {f"{source}.{stream}" for source, stream in read_streams(manifest)}
+    rows: reports.Rows = [(*row, "") for row in reports.intake(connection) if row[0] in known]
+    for unread in landed_not_read(home, manifest):
+        state = "table" if unread.is_table else "landed, not read"
+        rows.append((f"{unread.source}.{unread.stream}", unread.records, None, None, None, state))
+    return rows
 
 
 def _assets(definitions: dg.Definitions, instance: dg.DagsterInstance) -> list[tuple[str, str, str, object]]:
