@@ -54,8 +54,10 @@ def check_rules(rules: Any, where: str) -> None:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
                 raise wrong(f"{field}: {key}", f"must be a whole number from 1 up, not {value!r}.")
-        if rule.get("normalise") not in (None, "lower", "phone"):
-            raise wrong(f"{field}: normalise", f"must be lower or phone (or left out), not {rule['normalise']!r}.")
+        if rule.get("normalise") not in (None, "lower", "email", "phone"):
+            raise wrong(
+                f"{field}: normalise", f"must be lower, email or phone (or left out), not {rule['normalise']!r}."
+            )
     code = rules.get("calling_code") or ""
     if not isinstance(code, str) or not re.fullmatch(r"([1-9]\d{0,3})?", code):
         raise wrong("calling_code", f'must be digits in quotes, as "49", not {rules["calling_code"]!r}.')
