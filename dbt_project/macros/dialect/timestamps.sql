@@ -21,13 +21,16 @@
 
 {# Nearly every time is spelled as DuckDB itself reads it, fast. #}
 {% macro duckdb__to_utc(expression, timezone) -%}
-    {%- set usual = '(19|2[01])[0-9]{2}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?' -%}
-    {%- set zone = '(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)' -%}
+    {%- set date = '(19|2[01])[0-9]{2}-[0-9]{2}-[0-9]{2}' -%}
+    {%- set clock = '[T ]([01][0-9]|2[0-4]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?' -%}
+    {%- set zone = '(Z|[+-](0[0-9]|1[0-3])(:?[0-5][0-9])?|[+-]14(:?00)?)' -%}
     case
-        when regexp_full_match({{ expression }}, '{{ usual ~ zone }}')
+        when regexp_full_match({{ expression }}, '{{ date ~ clock ~ zone }}')
             then try_cast({{ expression }} as timestamptz) at time zone 'UTC'
-        when regexp_full_match({{ expression }}, '{{ usual }}')
+        when regexp_full_match({{ expression }}, '{{ date }}({{ clock }})?')
             then {{ cdp.utc_of_local('try_cast(' ~ expression ~ ' as timestamp)', timezone) }}
+        when regexp_full_match({{ expression }}, '[0-6][0-9]{12}') then make_timestamp(cast({{ expression }} as bigint) * 1000)
+        when regexp_full_match({{ expression }}, '[0-6][0-9]{9}') then make_timestamp(cast({{ expression }} as bigint) * 1000000)
         when {{ expression }} <> ''
             then {{ cdp.let('given_time', cdp.spelled_text(expression), cdp.time_of_text('given_time', timezone)) }}
     end
