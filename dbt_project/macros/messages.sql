@@ -67,14 +67,19 @@
     '[' || {{ cdp.join_parts(parts + more) }} || ']'
 {%- endmacro %}
 
-{# A JSON object from expressions: `texts` become strings, `numbers` (text that is a number) stay numbers; nulls are left out. #}
+{# A JSON object from expressions: `texts` become strings, `numbers` (text that is a number) stay numbers, and what is written
+   otherwise ("$1,234.50") stays as it is written; nulls and blank numbers are left out. #}
 {% macro object(texts={}, numbers={}) -%}
     {%- set parts = [] -%}
     {%- for name, expression in texts.items() -%}
         {%- do parts.append("'\"" ~ name ~ "\":' || " ~ cdp.json_quote(expression)) -%}
     {%- endfor -%}
     {%- for name, expression in numbers.items() -%}
-        {%- do parts.append("'\"" ~ name ~ "\":' || cast(" ~ cdp.to_money(expression) ~ " as " ~ dbt.type_string() ~ ")") -%}
+        {%- do parts.append(
+            "'\"" ~ name ~ "\":' || case when " ~ cdp.is_plain_number(expression) ~ " and " ~ cdp.to_money(expression)
+            ~ " is not null then cast(" ~ cdp.to_money(expression) ~ " as " ~ dbt.type_string() ~ ") else "
+            ~ cdp.json_quote(cdp.not_blank(expression)) ~ " end"
+        ) -%}
     {%- endfor -%}
     '{' || {{ cdp.join_parts(parts) }} || '}'
 {%- endmacro %}

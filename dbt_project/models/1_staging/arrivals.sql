@@ -202,6 +202,10 @@ select
             || '","value":' || {{ json_quote('fated.previous_id') }} || '}]'
     end as identifiers,
     fated.traits,
+    -- What else an identify says of the person; it counts behind traits.
+    case
+        when fated.type = 'identify' and fated.context like '%"traits"%' then {{ json_text('fated.context', ['traits']) }}
+    end as context_traits,
     fated.properties,
     fated.context,
     fated.consent,
