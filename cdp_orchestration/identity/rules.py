@@ -11,6 +11,7 @@ import yaml
 
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import PROJECT_ROOT
+from cdp_orchestration.identity.spelling import spelled
 
 OVERRIDES = Path("dbt_project") / "seeds" / "identity_overrides.csv"
 OVERRIDE_COLUMNS = ["action", "a_type", "a_value", "b_type", "b_value", "decided_by", "reason"]
@@ -131,7 +132,7 @@ def check_overrides(rules: dict[str, Any], file: Path | None = None) -> int:
                     f"{where}: {side}_type {row[f'{side}_type']!r} is not declared. "
                     f"Declared: {', '.join(rules['identifiers'])}."
                 )
-            if not (row[f"{side}_value"] or "").strip():
+            if not spelled(rules, row[f"{side}_type"], row[f"{side}_value"] or "")[1]:
                 raise StopAndTell(f"{where}: {side}_value is empty.")
         a, b = spelled(rules, row["a_type"], row["a_value"]), spelled(rules, row["b_type"], row["b_value"])
         if a == b:
@@ -148,25 +149,3 @@ def check_overrides(rules: dict[str, Any], file: Path | None = None) -> int:
                 f"{OVERRIDES}, line {number}: forbids a pair that `force` lines make one person: remove either."
             )
     return len(rows)
-
-
-def spelled(rules: dict[str, Any], identifier_type: str, value: str) -> Identifier:
-    """An identifier as the warehouse spells it (macros/identity.sql: normalised_identifier)."""
-    text = value.strip(" \t\r\n")
-    normalise = (rules["identifiers"].get(identifier_type) or {}).get("normalise")
-    if normalise == "lower":
-        text = text.lower()
-    elif normalise == "phone":
-        international = re.sub(r"[ \-./()\u00a0\t]", "", text.replace("(0)", ""))
-        bare = re.sub(r"[ \-./()\u00a0\t]", "", text)
-        if re.search(r"[^0-9]", bare.replace("+", "")):
-            return identifier_type, text  # no number
-        if text.startswith("+"):
-            text = international.replace("+", "")
-        elif bare.startswith("00"):
-            text = international[2:]
-        elif bare.startswith("0") and rules.get("calling_code"):
-            text = f"{rules['calling_code']}{bare[1:]}"
-        else:
-            text = bare
-    return identifier_type, text
