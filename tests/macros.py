@@ -52,7 +52,25 @@ def rendered(engine: str, macro: str, *arguments: Any, rules: dict[str, Any] | N
             of_engine = f"{engine}__{name}"
             return called(of_engine if hasattr(module, of_engine) else f"default__{name}")
 
+    class Dbt:
+        """Its own macros, as far as ours need them."""
+
+        type_string = staticmethod(lambda: {"postgres": "text", "duckdb": "varchar"}.get(engine, "string"))
+        type_timestamp = staticmethod(
+            lambda: {"spark": "timestamp_ntz", "snowflake": "timestamp_ntz"}.get(engine, "timestamp")
+        )
+        type_bigint = staticmethod(lambda: "bigint")
+        type_int = staticmethod(lambda: "int")
+        dateadd = staticmethod(lambda part, count, moment: f"{moment} + (interval '1 {part}' * ({count}))")
+
     module = _template().make_module(
-        {"cdp": Namespace(), "adapter": Adapter, "return": _return, "var": lambda _: rules, "modules": {"re": re}}
+        {
+            "cdp": Namespace(),
+            "adapter": Adapter,
+            "return": _return,
+            "dbt": Dbt,
+            "var": lambda _: rules,
+            "modules": {"re": re},
+        }
     )
     return called(macro)(*arguments, **named)

@@ -47,9 +47,7 @@ def world(draw: st.DrawFn) -> World:
     for number in range(draw(st.integers(1, 25))):
         chosen = draw(st.lists(identifier, min_size=1, max_size=4, unique=True))
         received = draw(st.integers(0, 40))
-        place = draw(
-            st.integers(0, 999)
-        )  # messages of one second arrive in the order of their ids, not as they were made
+        place = draw(st.integers(0, 999))  # ids are in another order than lines: nothing may come of it
         message = Message(
             f"{place:03d}-{number}", tuple(chosen), received, received - draw(st.sampled_from([0, 0, 3, 50]))
         )
@@ -118,22 +116,22 @@ def worlds() -> dict[str, World]:
 
 
 def in_batches(worlds: Iterable[World]) -> list[list[Message]]:
-    """What is sent in each batch, in no order."""
-    batches: list[list[Message]] = [[] for _ in range(BATCHES)]
+    """The lines of each batch: the worlds mixed, each in its own order."""
+    chance = random.Random(7)
+    lines: list[list[tuple[float, Message]]] = [[] for _ in range(BATCHES)]
     for one in worlds:
-        for batch, message in one.sent:
-            batches[batch].append(message)
-    for batch in batches:
-        random.Random(7).shuffle(batch)
-    return batches
+        places = sorted(chance.random() for _ in one.sent)
+        for place, (batch, message) in zip(places, one.sent, strict=True):
+            lines[batch].append((place, message))
+    return [[message for _, message in sorted(batch, key=lambda line: line[0])] for batch in lines]
 
 
 def arrived(batches: Iterable[list[Message]]) -> list[Message]:
-    """In arrival order; of a message that came twice, the first."""
-    ordered = [m for batch in batches for m in sorted(batch, key=lambda m: (m.received, m.message_id))]
+    """In arrival order: as the lines stand, unless received says more; of a message that came twice, the first."""
     first: dict[str, Message] = {}
-    for message in ordered:
-        first.setdefault(message.message_id, message)
+    for batch in batches:
+        for message in sorted(batch, key=lambda m: m.received):
+            first.setdefault(message.message_id, message)
     return list(first.values())
 
 

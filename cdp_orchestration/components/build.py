@@ -24,7 +24,7 @@ from cdp_orchestration.identity.rules import check_overrides, identity_rules
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.progress import say
 from cdp_orchestration.streams import landed_not_read
-from cdp_orchestration.warehouse import NothingBuilt, Warehouse
+from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse
 
 KEPT_INVOCATIONS = 20
 
@@ -89,6 +89,7 @@ def build(
             except Exception as error:  # what dbt did finish is still reported, below
                 failure = error
         _tidy(invocation)
+        tell_of_other_ids(home, context.run_id)
     if left and failure is None:
         relations.forget(home, list(left))
         say(f"Dropped {len(left)} relations of models that the project no longer has: {', '.join(left)}.")
@@ -158,6 +159,19 @@ def failures(invocation: DbtCliInvocation | None) -> list[str]:
         if result["status"] in ("error", "fail"):
             told.append(f"{result['unique_id'].split('.', 2)[-1]}: {(result['message'] or '').strip()}")
     return told
+
+
+def tell_of_other_ids(home: Home, build_id: str) -> None:
+    """Say how many people have another id than before, where this build resolved everybody from the beginning."""
+    with suppress(NothingBuilt, RelationMissing), Warehouse(home).reading() as connection:
+        row = connection.execute(
+            "select people, renamed from identity.renamings where build_id = ?", [build_id]
+        ).fetchone()
+        if row and row[1]:
+            say(
+                f"{row[1]:,} of {row[0]:,} people have another id than before: under these rules another message "
+                "founds them. identity.merges and profiles.events have the new ids."
+            )
 
 
 def _told(events: Iterator[Any], context: dg.AssetExecutionContext) -> Iterator[Any]:

@@ -79,14 +79,19 @@
     '[' || {{ cdp.join_parts(parts + more) }} || ']'
 {%- endmacro %}
 
-{# A JSON object from expressions: `texts` become strings, `numbers` (text that is a number) stay numbers; nulls are left out. #}
+{# A JSON object from expressions: `texts` become strings, `numbers` (text that is a number) stay numbers, and what is written
+   otherwise ("$1,234.50") stays as it is written; nulls and blank numbers are left out. #}
 {% macro object(texts={}, numbers={}) -%}
     {%- set parts = [] -%}
     {%- for name, expression in texts.items() -%}
         {%- do parts.append("'\"" ~ name ~ "\":' || " ~ cdp.json_quote(expression)) -%}
     {%- endfor -%}
     {%- for name, expression in numbers.items() -%}
-        {%- do parts.append("'\"" ~ name ~ "\":' || cast(" ~ cdp.to_money(expression) ~ " as " ~ dbt.type_string() ~ ")") -%}
+        {%- do parts.append(
+            "'\"" ~ name ~ "\":' || case when " ~ cdp.is_plain_number(expression) ~ " and " ~ cdp.to_money(expression)
+            ~ " is not null then cast(" ~ cdp.to_money(expression) ~ " as " ~ dbt.type_string() ~ ") else "
+            ~ cdp.json_quote(cdp.not_blank(expression)) ~ " end"
+        ) -%}
     {%- endfor -%}
     '{' || {{ cdp.join_parts(parts) }} || '}'
 {%- endmacro %}
@@ -117,9 +122,12 @@
     nullif('[' || {{ cdp.join_parts(parts) }} || ']', '[]')
 {%- endmacro %}
 
-{# An array of faults without its brackets. #}
+{# An array of faults without its brackets; a staging model may also just name one field. #}
 {% macro inner_faults(faults) -%}
-    substring({{ faults }}, 2, length({{ faults }}) - 2)
+    case
+        when {{ faults }} like '[%' then substring({{ faults }}, 2, length({{ faults }}) - 2)
+        else '{"field":' || {{ cdp.json_quote(faults) }} || '}'
+    end
 {%- endmacro %}
 
 {# What a staging model hands to staging.arrivals. docs/staging.md says what each column means. #}

@@ -12,6 +12,9 @@
         'traits_phone': ['traits', 'phone'], 'context_phone': ['context', 'traits', 'phone'],
         'device_id': ['context', 'device', 'id'], 'device_type': ['context', 'device', 'type'],
         'advertising_id': ['context', 'device', 'advertisingId'], 'may_track': ['context', 'device', 'adTrackingEnabled'],
+        'context_traits': ['context', 'traits'],
+        'total': ['properties', 'total'], 'revenue': ['properties', 'revenue'], 'order_value': ['properties', 'value'],
+        'currency': ['properties', 'currency'], 'updated_time': ['properties', 'updated_at'],
         'external_ids': ['context', 'externalIds'], 'preferences': ['context', 'consent', 'categoryPreferences'],
     }) }}
 {%- endmacro %}
@@ -30,7 +33,17 @@
 
 {# What is an object or an array where it makes sense. #}
 {% macro segment_structures() -%}
-    {{ return(['batch', 'document_traits', 'document_properties', 'context', 'external_ids', 'preferences']) }}
+    {{ return(['batch', 'document_traits', 'document_properties', 'context', 'context_traits', 'external_ids', 'preferences']) }}
+{%- endmacro %}
+
+{# What an order or a refund cannot say: an amount that is no money, a time of change that is no time. #}
+{% macro order_faults() -%}
+    {%- set told = "type = 'track' and event in ('Order Completed', 'Order Refunded') and " -%}
+    {{ return(
+        cdp.money_faults({'properties.total': 'total', 'properties.revenue': 'revenue', 'properties.value': 'order_value'},
+            'currency', 'properties.currency', told)
+        + cdp.change_faults('properties.updated_at', 'updated_time', 'coalesce(received_at, landed_at)', told)
+    ) }}
 {%- endmacro %}
 
 {% macro segment_messages(relation, timezone='UTC', regulation='gdpr') -%}
@@ -145,11 +158,29 @@ timed as (
             partition by batch_seq, file, own_id, case when own_id is null then body end
             order by record_no, item_no
         ) as ordinal,
-        coalesce(given_time, original_time) as occurred_text,
-        {{ cdp.to_utc('coalesce(given_time, original_time)', timezone) }} as claimed_at,
+        {{ cdp.not_blank('given_time') }} as given_text,
+        {{ cdp.not_blank('original_time') }} as original_text,
+        {{ cdp.to_utc('given_time', timezone) }} as given_at,
+        {{ cdp.to_utc('original_time', timezone) }} as original_at,
         {{ cdp.to_utc('sent_time', timezone) }} as sent_at,
         {{ cdp.to_utc('received_time', timezone) }} as received_at
     from given
+),
+
+-- A device's clock may be wrong: what it calls `sent` was really the moment of receipt, less the way. Where
+-- originalTimestamp is there, that is what the device said, and `timestamp` was corrected already.
+corrected as (
+    select
+        *,
+        coalesce(given_text, original_text) as occurred_text,
+        coalesce(given_at, original_at) as claimed_at,
+        case
+            when given_at is not null and original_text is not null then given_at
+            when sent_at is not null and received_at is not null
+                then {{ cdp.moved_by('coalesce(given_at, original_at)', 'sent_at', 'received_at') }}
+            else coalesce(given_at, original_at)
+        end as corrected_at
+    from timed
 )
 
 select
@@ -163,13 +194,8 @@ select
     type,
     case when type = 'track' then event when type in ('page', 'screen') then coalesce(name, category) end as event_name,
     occurred_text,
-    -- A device's clock may be wrong: what it calls `sent` was really the moment of receipt, less the way.
-    case
-        when claimed_at is null then coalesce(received_at, landed_at)
-        when received_at is not null and sent_at is not null then {{ cdp.moved_by('claimed_at', 'sent_at', 'received_at') }}
-        else claimed_at
-    end as occurred_at,
-    claimed_at is null and occurred_text is not null as occurred_is_impossible,
+    case when {{ cdp.is_possible_year('corrected_at') }} then corrected_at else coalesce(received_at, landed_at) end as occurred_at,
+    occurred_text is not null and (claimed_at is null or not ({{ cdp.is_possible_year('corrected_at') }})) as occurred_is_impossible,
     coalesce(received_at, landed_at) as received_at,
     {{ cdp.identifiers(
         {
@@ -202,17 +228,23 @@ select
         when type = 'group' and not coalesce({{ cdp.has_text('group_id') }}, false) then 'groupId'
     end as missing_field,
     {{ cdp.unusable_fields([
-        {'field': 'sentAt', 'reason': 'impossible_timestamp', 'when': 'sent_at is null and sent_time is not null',
-         'detail': 'sent_time'},
-        {'field': 'receivedAt', 'reason': 'impossible_timestamp', 'when': 'received_at is null and received_time is not null',
-         'detail': 'received_time'},
+        {'field': 'timestamp', 'reason': 'impossible_timestamp',
+         'when': 'given_at is null and given_text is not null and original_at is not null', 'detail': 'given_time'},
+        {'field': 'originalTimestamp', 'reason': 'impossible_timestamp',
+         'when': 'original_at is null and original_text is not null and given_at is not null', 'detail': 'original_time'},
+        {'field': 'sentAt', 'reason': 'impossible_timestamp',
+         'when': 'sent_at is null and ' ~ cdp.not_blank('sent_time') ~ ' is not null', 'detail': 'sent_time'},
+        {'field': 'receivedAt', 'reason': 'impossible_timestamp',
+         'when': 'received_at is null and ' ~ cdp.not_blank('received_time') ~ ' is not null', 'detail': 'received_time'},
         {'field': 'traits', 'reason': 'not_an_object', 'when': "not (" ~ cdp.holds_object('traits') ~ ")", 'detail': 'traits'},
+        {'field': 'context.traits', 'reason': 'not_an_object',
+         'when': "type = 'identify' and not (" ~ cdp.holds_object('context_traits') ~ ")", 'detail': 'context_traits'},
         {'field': 'properties', 'reason': 'not_an_object', 'when': "not (" ~ cdp.holds_object('properties') ~ ")", 'detail': 'properties'},
         {'field': 'context', 'reason': 'not_an_object', 'when': "not (" ~ cdp.holds_object('context') ~ ")", 'detail': 'context'},
         {'field': 'context.externalIds', 'reason': 'not_a_text_or_number', 'when': cdp.unreadable_externals('external_ids'),
          'detail': 'external_ids'},
         {'field': 'context.consent.categoryPreferences', 'reason': 'not_an_object',
          'when': "not (" ~ cdp.holds_object('preferences') ~ ")", 'detail': 'preferences'},
-    ], more=['unusable_words']) }} as unusable_field
-from timed
+    ] + cdp.order_faults(), more=['unusable_words']) }} as unusable_field
+from corrected
 {%- endmacro %}

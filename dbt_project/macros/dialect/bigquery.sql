@@ -113,24 +113,21 @@ cross join unnest(json_query_array(arrays.{{ column }})) as item with offset as 
     float64
 {%- endmacro %}
 
-{# A time as its casts take it: seconds are not optional, a seventh digit of a fraction is an error, an offset has a colon. #}
-{% macro bigquery_time_text(expression) -%}
-    regexp_replace(
-        regexp_replace(
-            regexp_replace(trim({{ expression }}), r'^([^T ]+[T ][0-9]{1,2}:[0-9]{1,2})([^0-9:].*)?$', r'\1:00\2'),
-            r'([.][0-9]{6})[0-9]+', r'\1'
-        ),
-        r'([+-][0-9]{2})([0-9]{2})$', r'\1:\2'
-    )
+{# A text without a zone is UTC. #}
+{% macro bigquery__moment_of(text) -%}
+    safe_cast({{ text }} as timestamp)
 {%- endmacro %}
 
-{% macro bigquery__to_utc(expression, timezone) -%}
-    case
-        when not regexp_contains({{ expression }}, r'^\s*(19|2[01])[0-9]{2}-') then null
-        when regexp_contains({{ expression }}, r'[T ][0-9]{2}:[0-9]{2}[0-9:.,]*\s*(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)\s*$')
-            then safe_cast({{ cdp.bigquery_time_text(expression) }} as timestamp)
-        else timestamp(safe_cast({{ cdp.bigquery_time_text(expression) }} as datetime), '{{ timezone }}')
-    end
+{% macro bigquery__moment_of_epoch(micros) -%}
+    timestamp_micros({{ micros }})
+{%- endmacro %}
+
+{% macro bigquery__utc_of_local(moment, timezone) -%}
+    timestamp(datetime({{ moment }}), '{{ timezone }}')
+{%- endmacro %}
+
+{% macro bigquery__minutes_before(moment, minutes) -%}
+    timestamp_sub({{ moment }}, interval ({{ minutes }}) minute)
 {%- endmacro %}
 
 {# dbt's dateadd gives a DATETIME here, which compares with no TIMESTAMP. #}

@@ -201,7 +201,16 @@ cross join lateral json_array_elements(
 {%- endmacro %}
 
 {% macro postgres__to_utc(expression, timezone) -%}
-    landing.try_utc({{ expression }}, '{{ timezone }}')
+    landing.try_utc({{ cdp.spelled_text(expression) }}, '{{ timezone }}')
+{%- endmacro %}
+
+{# What to_utc is made of elsewhere; here the function does it all. #}
+{% macro postgres__moment_of_epoch(micros) -%}
+    (timestamp 'epoch' + interval '1 microsecond' * {{ micros }})
+{%- endmacro %}
+
+{% macro postgres__utc_of_local(moment, timezone) -%}
+    ({{ moment }} at time zone '{{ timezone }}') at time zone 'UTC'
 {%- endmacro %}
 
 {% macro postgres__scratch(name) -%}

@@ -118,36 +118,52 @@ language sql immutable strict parallel safe as $$
     end
 $$;
 
--- A text with an offset, Z or UTC is converted; a naive one is read in the zone. Null where it is no possible time.
+-- What macros/dialect/timestamps.sql says of to_utc; `given` has no blanks around it.
 create or replace function landing.try_utc(given text, zone text) returns timestamp
 language plpgsql immutable strict parallel unsafe as $$
 declare
     parts text[];
     moment timestamp;
 begin
-    -- 1 date, 2 hour and minute, 3 seconds, 4 fraction, 5 zone. The fraction is cut to microseconds, not rounded.
-    parts := regexp_match(given, '^\s*((?:19|2[01])[0-9]{2}-[0-9]{1,2}-[0-9]{1,2})'
-        '(?:[T ]([0-9]{1,2}:[0-9]{0,2})(?::(?:([0-9]{1,2})(\.[0-9]*)?)?)?)?(Z| UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?\s*$');
-    if parts is null or (parts[2] is null and parts[5] is not null) then
-        return null;
+    -- 1 year, 2 month, 3 day, 4 hour, 5 minute, 6 second, 7 fraction, 8 zone.
+    parts := coalesce(
+        regexp_match(given, '^((?:19|2[01])[0-9]{2})-([0-9]{1,2})-([0-9]{1,2})(?:[Tt ]([01]?[0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9])(?:[.,]([0-9]+))?)?'
+            '(?: ?(Z|z|UTC|[+-](?:0[0-9]|1[0-3])(?::?[0-5][0-9])?|[+-]14(?::?00)?))?)?$'),
+        regexp_match(given, '^((?:19|2[01])[0-9]{2})([0-9]{2})([0-9]{2})(?:[Tt]([01][0-9]|2[0-4])([0-5][0-9])(?:([0-5][0-9])(?:[.,]([0-9]+))?)?'
+            '(Z|z|UTC|[+-](?:0[0-9]|1[0-3])(?::?[0-5][0-9])?|[+-]14(?::?00)?)?)?$')
+    );
+    if parts is null then
+        return case
+            when given ~ '^-?([0-9]{9,10}|[0-9]{13}|(1[0-8]|2[2-9]|[03-9][0-9])[0-9]{10})([.][0-9]+)?$'
+                then landing.epoch(split_part(given, '.', 1), split_part(given, '.', 2))
+        end;
     end if;
-    if split_part(coalesce(parts[2], '0'), ':', 1)::int > 24 or coalesce(parts[3], '0')::int > 59 then
-        return null;
-    end if;
-    moment := (parts[1] || ' ' || coalesce(parts[2], '00:00') || case when parts[2] like '%:' then '00' else '' end
-        || ':' || coalesce(parts[3], '00')
-        || coalesce(nullif(left(parts[4], 7), '.'), ''))::timestamp;
-    if parts[5] is null or parts[2] !~ '^[0-9]{2}:[0-9]{2}$' then
+    -- The fraction is cut to microseconds, not rounded.
+    moment := (parts[1] || '-' || parts[2] || '-' || parts[3] || ' ' || coalesce(parts[4], '00') || ':' || coalesce(parts[5], '00')
+        || ':' || coalesce(parts[6], '00') || coalesce('.' || left(parts[7], 6), ''))::timestamp;
+    if parts[8] is null then
         return case when zone = 'UTC' then moment else (moment at time zone zone) at time zone 'UTC' end;
     end if;
-    if parts[5] in ('Z', ' UTC') then
+    if upper(parts[8]) in ('Z', 'UTC') then
         return moment;
     end if;
     return moment - make_interval(
-        hours => left(parts[5], 3)::int,
-        mins => (left(parts[5], 1) || coalesce(nullif(right(replace(parts[5], ':', ''), -3), ''), '0'))::int
+        hours => left(parts[8], 3)::int,
+        mins => (left(parts[8], 1) || coalesce(nullif(right(replace(parts[8], ':', ''), -3), ''), '0'))::int
     );
 exception when others then
     return null;
 end $$;
+
+-- Epoch seconds (up to 10 digits) or milliseconds as a time of the years 1900 to 2199.
+create or replace function landing.epoch(whole text, fraction text) returns timestamp
+language sql immutable strict parallel safe as $$
+    select case when moment >= timestamp '1900-01-01' and moment < timestamp '2200-01-01' then moment end
+    from (
+        select timestamp 'epoch' + interval '1 microsecond' * case
+            when length(ltrim(whole, '-')) <= 10 then whole || rpad(left(fraction, 6), 6, '0')
+            else whole || rpad(left(fraction, 3), 3, '0')
+        end::bigint as moment
+    ) as told
+$$;
 {%- endmacro %}

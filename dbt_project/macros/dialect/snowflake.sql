@@ -127,19 +127,16 @@ cross join lateral flatten(
     {%- endif -%}
 {%- endmacro %}
 
-{% macro snowflake__to_utc(expression, timezone) -%}
-    case
-        when not regexp_like({{ expression }}, '\\s*(19|2[01])[0-9]{2}-.*', 's') then null
-        when regexp_like({{ expression }}, '.*[T ][0-9]{2}:[0-9]{2}[0-9:.,]*\\s*(Z|z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)\\s*', 's')
-            then date_trunc('microsecond', cast(convert_timezone(
-                'UTC', try_to_timestamp_tz(regexp_replace(trim({{ expression }}), '\\s*UTC$', 'Z'))
-            ) as timestamp_ntz))
-        {% if timezone == 'UTC' -%}
-        else date_trunc('microsecond', try_to_timestamp_ntz(trim({{ expression }})))
-        {%- else -%}
-        else date_trunc('microsecond', convert_timezone('{{ timezone }}', 'UTC', try_to_timestamp_ntz(trim({{ expression }}))))
-        {%- endif %}
-    end
+{% macro snowflake__moment_of(text) -%}
+    try_to_timestamp_ntz({{ text }}, 'YYYY-MM-DD HH24:MI:SS.FF6')
+{%- endmacro %}
+
+{% macro snowflake__moment_of_epoch(micros) -%}
+    timestampadd('microsecond', {{ micros }}, {{ cdp.timestamp_literal('1970-01-01') }})
+{%- endmacro %}
+
+{% macro snowflake__utc_of_local(moment, timezone) -%}
+    convert_timezone('{{ timezone }}', 'UTC', {{ moment }})
 {%- endmacro %}
 
 {# A difference of two times is a number here, no interval. #}

@@ -276,45 +276,26 @@ lateral view posexplode({{ cdp.spark_elements('given.' ~ column) }}) listed as i
     double
 {%- endmacro %}
 
-{# 1 date, 2 hour, 3 minute, 4 second, 5 fraction, 6 zone. The fraction is cut to microseconds, not rounded. #}
-{% macro spark__to_utc(expression, timezone) -%}
-    {%- set pattern = "'^\\\\s*((?:19|2[01])[0-9]{2}-[0-9]{1,2}-[0-9]{1,2})(?:[T ]([0-9]{1,2}):([0-9]{0,2})"
-        ~ "(?::(?:([0-9]{1,2})([.][0-9]*)?)?)?)?(Z| UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?\\\\s*$'" -%}
-    {%- set hour, minute, second = "part[1]", "coalesce(nullif(part[2], ''), '0')", "coalesce(nullif(part[3], ''), '0')" -%}
-    {%- set fraction = "coalesce(nullif(substr(part[4], 1, 7), '.'), '')" -%}
-    {%- set moment -%}
-        case
-            when {{ hour }} = '' and part[5] = '' then cast(try_cast(part[0] as date) as timestamp_ntz)
-            when {{ hour }} = '24' and cast({{ minute }} as int) + cast({{ second }} as int) = 0
-                and cast('0' || {{ fraction }} as double) = 0
-                then cast(date_add(try_cast(part[0] as date), 1) as timestamp_ntz)
-            when {{ hour }} <> ''
-                then try_cast(part[0] || ' ' || {{ hour }} || ':' || {{ minute }} || ':' || {{ second }} || {{ fraction }} as timestamp_ntz)
-        end
-    {%- endset -%}
-    {%- set offset -%}
-        cast(substr(part[5], 1, 3) as int) * 3600
-        + cast(substr(part[5], 1, 1) || coalesce(nullif(replace(substr(part[5], 4), ':', ''), ''), '0') as int) * 60
-    {%- endset -%}
-    {#- A time that a change of clocks repeats is its second occurrence, as on DuckDB. -#}
-    {%- set naive = 'moment' if timezone == 'UTC' else cdp.spark_let(
-        'first', "convert_timezone('" ~ timezone ~ "', 'UTC', moment)",
-        "case when convert_timezone('UTC', '" ~ timezone ~ "', timestampadd(hour, 1, first)) = moment "
-        ~ "then timestampadd(hour, 1, first) else first end"
-    ) -%}
-    {%- set zoned -%}
-        case
-            when part[5] = '' or length({{ hour }}) < 2 or length(part[2]) < 2 then {{ naive }}
-            when part[5] in ('Z', ' UTC') then moment
-            else timestampadd(second, -({{ offset }}), moment)
-        end
-    {%- endset -%}
-    case when {{ expression }} rlike {{ pattern }} then
-        {{ cdp.spark_let(
-            'part', "split(regexp_replace(" ~ expression ~ ", " ~ pattern ~ ", '$1|$2|$3|$4|$5|$6'), '[|]', -1)",
-            cdp.spark_let('moment', moment, zoned)
-        ) }}
-    end
+{% macro spark__moment_of(text) -%}
+    try_cast({{ text }} as timestamp_ntz)
+{%- endmacro %}
+
+{% macro spark__moment_of_epoch(micros) -%}
+    cast('1970-01-01' as timestamp_ntz)
+    + make_dt_interval(0, 0, 0, cast(cast({{ micros }} as decimal(18, 0)) / cast(1000000 as decimal(7, 0)) as decimal(18, 6)))
+{%- endmacro %}
+
+{# A time that a change of clocks repeats is its second occurrence, as on DuckDB. #}
+{% macro spark__utc_of_local(moment, timezone) -%}
+    {{ cdp.let(
+        'first', "convert_timezone('" ~ timezone ~ "', 'UTC', " ~ moment ~ ")",
+        "case when convert_timezone('UTC', '" ~ timezone ~ "', timestampadd(hour, 1, first)) = " ~ moment
+        ~ " then timestampadd(hour, 1, first) else first end"
+    ) }}
+{%- endmacro %}
+
+{% macro spark__minutes_before(moment, minutes) -%}
+    timestampadd(minute, -({{ minutes }}), {{ moment }})
 {%- endmacro %}
 
 {# dbt's own dateadd for Spark loses fractions of seconds, and fails on null. #}

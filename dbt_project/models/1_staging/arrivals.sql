@@ -106,14 +106,19 @@ identified as (
             and judged.record_key is not null
 ),
 
-ranked as (
+-- Arrival order: within a batch as the lines stand in their files, unless received_at says more.
+placed as (
     select
         identified.*,
-        row_number() over (
-            partition by final_message_id, reason is null and not is_repeat
-            order by batch_seq, received_at, record_no, item_no
-        ) as occurrence
+        row_number() over (order by batch_seq, received_at, record_no, item_no) as place
     from identified
+),
+
+ranked as (
+    select
+        placed.*,
+        row_number() over (partition by final_message_id, reason is null and not is_repeat order by place) as occurrence
+    from placed
 ),
 
 fated as (
@@ -138,18 +143,14 @@ fated as (
 user_ids as (
     select
         {{ json_text('identifiers', [0, 'value']) }} as user_id,
-        batch_seq,
-        received_at,
-        final_message_id as message_id
+        place
     from fated
     where fate = 'accepted' and {{ json_text('identifiers', [0, 'type']) }} = 'user_id'
     {% if known_messages %}
     union all
     select
         {{ json_text('known.identifiers', [0, 'value']) }} as user_id,
-        known.batch_seq,
-        known.received_at,
-        known.message_id
+        0 as place
     from {{ known_messages }} as known
     where known.batch_seq <= {{ window.after }} and {{ json_text('known.identifiers', [0, 'type']) }} = 'user_id'
     {% endif %}
@@ -162,17 +163,8 @@ user_aliases as (
         on
             {{ spelled_identifier("'user_id'", 'user_ids.user_id') }}
             = {{ spelled_identifier("'user_id'", 'fated.previous_id') }}
-    where
-        fated.previous_id is not null
-        and (
-            user_ids.batch_seq < fated.batch_seq
-            or (user_ids.batch_seq = fated.batch_seq and user_ids.received_at < fated.received_at)
-            or (
-                user_ids.batch_seq = fated.batch_seq
-                and user_ids.received_at = fated.received_at
-                and user_ids.message_id < fated.final_message_id
-            )
-        )
+            and user_ids.place < fated.place
+    where fated.previous_id is not null
 )
 
 select
@@ -219,6 +211,10 @@ select
             || '","value":' || {{ json_quote('fated.previous_id') }} || '}]'
     end as identifiers,
     fated.traits,
+    -- What else an identify says of the person; it counts behind traits.
+    case
+        when fated.type = 'identify' and fated.context like '%"traits"%' then {{ json_text('fated.context', ['traits']) }}
+    end as context_traits,
     fated.properties,
     fated.context,
     fated.consent,
@@ -226,7 +222,7 @@ select
         {% if known_messages %}(select coalesce(max(known.arrival), 0) from {{ known_messages }} as known
             where known.batch_seq <= {{ window.after }}) + {% endif %}row_number() over (
             partition by fated.fate = 'accepted'
-            order by fated.batch_seq, fated.received_at, fated.final_message_id
+            order by fated.place
         )
     end as arrival
 from fated

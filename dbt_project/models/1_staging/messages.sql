@@ -17,6 +17,7 @@ select
     traits,
     properties,
     context,
-    consent
+    consent,
+    context_traits
 from {{ ref('arrivals') }}
 where fate = 'accepted'

@@ -19,7 +19,10 @@ select
         'user_id': 'customer_id', 'email': 'email', 'phone': 'phone', 'anonymous_id': 'anonymous_id',
     }) }} as identifiers,
     {{ object(
-        {'order_id': 'order_id', 'destination': 'destination', 'currency': 'currency', 'status': 'status'},
+        {
+            'order_id': 'order_id', 'destination': 'destination', 'currency': 'currency', 'status': 'status',
+            'updated_at': "case when " ~ to_utc('updated_at') ~ " is not null then updated_at end",
+        },
         numbers={'total': 'amount'},
     ) }} as properties,
     case
@@ -27,5 +30,8 @@ select
         when ordered_at is null then 'ordered_at'
         when amount is null then 'amount'
     end as missing_field,
-    {{ unset(['record_key', 'record_hash', 'traits', 'context', 'consent', 'previous_id', 'unusable_field']) }}
+    {{ unusable_fields(
+        money_faults({'amount': 'amount'}, 'currency', 'currency') + change_faults('updated_at', 'updated_at', 'landed_at')
+    ) }} as unusable_field,
+    {{ unset(['record_key', 'record_hash', 'traits', 'context', 'consent', 'previous_id']) }}
 from records

@@ -15,11 +15,20 @@ select
     {{ to_utc('refunded_at') }} is null and refunded_at is not null as occurred_is_impossible,
     landed_at as received_at,
     {{ identifiers({'user_id': 'customer_id', 'email': 'email'}) }} as identifiers,
-    {{ object({'order_id': 'order_id', 'refund_id': 'refund_id'}, numbers={'total': 'amount'}) }} as properties,
+    {{ object(
+        {
+            'order_id': 'order_id', 'refund_id': 'refund_id',
+            'updated_at': "case when " ~ to_utc('updated_at') ~ " is not null then updated_at end",
+        },
+        numbers={'total': 'amount'},
+    ) }} as properties,
     case
         when refund_id is null then 'refund_id'
         when refunded_at is null then 'refunded_at'
         when amount is null then 'amount'
     end as missing_field,
-    {{ unset(['record_key', 'record_hash', 'traits', 'context', 'consent', 'previous_id', 'unusable_field']) }}
+    {{ unusable_fields(
+        money_faults({'amount': 'amount'}, none, none) + change_faults('updated_at', 'updated_at', 'landed_at')
+    ) }} as unusable_field,
+    {{ unset(['record_key', 'record_hash', 'traits', 'context', 'consent', 'previous_id']) }}
 from records

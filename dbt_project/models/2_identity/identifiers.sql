@@ -7,6 +7,7 @@
 -- depends_on: {{ ref('components') }}
 -- depends_on: {{ ref('founders') }}
 -- depends_on: {{ ref('splits') }}
+-- depends_on: {{ ref('renamings') }}
 -- depends_on: {{ ref('merges') }}
 -- depends_on: {{ ref('seen_identifiers') }}
 -- depends_on: {{ ref('kept') }}

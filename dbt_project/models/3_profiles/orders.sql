@@ -5,33 +5,53 @@ with told as (
         profile_id,
         message_id,
         occurred_at,
+        received_at,
         arrival,
         {{ json_text('properties', ['order_id']) }} as order_id,
         {{ json_text('properties', ['destination']) }} as destination,
         {{ json_text('properties', ['status']) }} as status,
-        coalesce(
-            {{ json_text('properties', ['total']) }},
-            {{ json_text('properties', ['revenue']) }},
-            {{ json_text('properties', ['value']) }}
-        ) as amount
+        {{ json_text('properties', ['total']) }} as total,
+        {{ json_text('properties', ['revenue']) }} as revenue,
+        {{ json_text('properties', ['value']) }} as order_value,
+        {{ json_text('properties', ['currency']) }} as stated_currency,
+        {{ json_text('properties', ['updated_at']) }} as updated_text
     from {{ ref('events') }}
-    where type = 'track' and event_name = 'Order Completed' and profile_id is not null
+    where type = 'track' and event_name = 'Order Completed'
 ),
 
-ranked as (
+versions as (
     select
-        *,
-        row_number() over (partition by coalesce(order_id, message_id) order by arrival desc) as version
+        profile_id,
+        message_id,
+        occurred_at,
+        arrival,
+        coalesce({{ not_blank('order_id') }}, message_id) as order_id,
+        {{ not_blank('destination') }} as destination,
+        {{ not_blank('status') }} as status,
+        {{ first_amount(['total', 'revenue', 'order_value'], 'stated_currency') }} as amount,
+        {{ first_amount_currency(['total', 'revenue', 'order_value'], 'stated_currency') }} as currency,
+        {{ changed_at('updated_text', 'occurred_at', 'received_at') }} as changed_at
     from told
+),
+
+latest as (
+    {{ latest_version(
+        'versions', key='order_id', of_version=['message_id', 'occurred_at'],
+        fields=['profile_id', 'destination', 'status', 'amount', 'currency'],
+    ) }}
 )
 
 select
-    coalesce(order_id, message_id) as order_id,
+    order_id,
     profile_id,
     occurred_at as ordered_at,
     destination,
-    cast({{ to_money('amount') }} as {{ type_double() }}) as amount_usd,
+    cast(case when currency = 'USD' then amount end as {{ type_double() }}) as amount_usd,
+    cast(amount as {{ type_double() }}) as amount,
+    currency,
+    -- Nothing turns another currency into dollars yet.
+    case when amount is null then 'no_amount' when currency <> 'USD' then 'no_rate' end as amount_missing_reason,
     coalesce(status, 'completed') as status,
     message_id
-from ranked
-where version = 1
+from latest
+where profile_id is not null

@@ -12,7 +12,7 @@ with seen as (
 known_traits as (
     select
         profile_id
-        {%- for trait in var('catalogue')['traits'] %},
+        {%- for trait in catalogue_traits() %},
         max(case when trait = '{{ trait }}' then {{ json_scalar('value') }} end) as {{ column_name(trait) }}
         {%- endfor %}
     from {{ ref('traits') }}
@@ -24,8 +24,8 @@ select
     seen.first_seen_at,
     seen.last_seen_at,
     seen.is_known
-    {%- for trait, type in var('catalogue')['traits'].items() %},
-    {{ catalogue_value('known_traits.' ~ column_name(trait), type) }} as {{ column_name(trait) }}
+    {%- for trait, entry in catalogue_traits().items() %},
+    {{ catalogue_value('known_traits.' ~ column_name(trait), entry['type']) }} as {{ column_name(trait) }}
     {%- endfor %}
 from seen
 left join known_traits on known_traits.profile_id = seen.profile_id

@@ -4,23 +4,38 @@ with told as (
         profile_id,
         message_id,
         occurred_at,
+        received_at,
         arrival,
-        coalesce({{ json_text('properties', ['refund_id']) }}, message_id) as refund_id,
+        {{ json_text('properties', ['refund_id']) }} as refund_id,
         {{ json_text('properties', ['order_id']) }} as order_id,
-        coalesce(
-            {{ json_text('properties', ['total']) }},
-            {{ json_text('properties', ['revenue']) }},
-            {{ json_text('properties', ['value']) }}
-        ) as amount
+        {{ json_text('properties', ['total']) }} as total,
+        {{ json_text('properties', ['revenue']) }} as revenue,
+        {{ json_text('properties', ['value']) }} as refund_value,
+        {{ json_text('properties', ['currency']) }} as stated_currency,
+        {{ json_text('properties', ['updated_at']) }} as updated_text
     from {{ ref('events') }}
-    where type = 'track' and event_name = 'Order Refunded' and profile_id is not null
+    where type = 'track' and event_name = 'Order Refunded'
 ),
 
-ranked as (
+versions as (
     select
-        *,
-        row_number() over (partition by refund_id order by arrival desc) as version
+        profile_id,
+        message_id,
+        occurred_at,
+        arrival,
+        coalesce({{ not_blank('refund_id') }}, message_id) as refund_id,
+        {{ not_blank('order_id') }} as order_id,
+        {{ first_amount(['total', 'revenue', 'refund_value'], 'stated_currency') }} as amount,
+        {{ first_amount_currency(['total', 'revenue', 'refund_value'], 'stated_currency') }} as currency,
+        {{ changed_at('updated_text', 'occurred_at', 'received_at') }} as changed_at
     from told
+),
+
+latest as (
+    {{ latest_version(
+        'versions', key='refund_id', of_version=['message_id', 'occurred_at'],
+        fields=['profile_id', 'order_id', 'amount', 'currency'],
+    ) }}
 )
 
 select
@@ -28,7 +43,11 @@ select
     order_id,
     profile_id,
     occurred_at as refunded_at,
-    cast({{ to_money('amount') }} as {{ type_double() }}) as amount_usd,
+    cast(case when currency = 'USD' then amount end as {{ type_double() }}) as amount_usd,
+    cast(amount as {{ type_double() }}) as amount,
+    currency,
+    -- Nothing turns another currency into dollars yet.
+    case when amount is null then 'no_amount' when currency <> 'USD' then 'no_rate' end as amount_missing_reason,
     message_id
-from ranked
-where version = 1
+from latest
+where profile_id is not null

@@ -1,5 +1,7 @@
 -- What is known about each person and why: of all identify messages of a person, the latest that set a trait wins, by
--- time of event, then by arrival; a null removes the trait. One row per (profile, trait).
+-- time of event, then by arrival; a null removes the trait, a blank says nothing. Traits go by the catalogue's names.
+-- One row per (profile, trait).
+{% set told = ['profile_id', 'message_id', 'source', 'occurred_at', 'arrival', 'behind'] %}
 with identifies as (
     select
         messages.message_id,
@@ -7,29 +9,102 @@ with identifies as (
         messages.occurred_at,
         messages.arrival,
         messages.traits,
+        messages.context_traits,
         owners.profile_id
     from {{ ref('messages') }} as messages
     inner join {{ ref('owners') }} as owners on owners.identifiers = messages.identifiers
-    where messages.type = 'identify' and messages.traits is not null and owners.profile_id is not null
+    where messages.type = 'identify' and owners.profile_id is not null
+),
+
+-- A key in traits wins over the same in context.traits.
+objects as (
+    select
+        profile_id, message_id, source, occurred_at, arrival,
+        0 as behind,
+        traits as entries
+    from identifies
+    where traits is not null
+    union all
+    select
+        profile_id, message_id, source, occurred_at, arrival,
+        1 as behind,
+        context_traits as entries
+    from identifies
+    where context_traits is not null and {{ json_kind('context_traits') }} = 'object'
+),
+
+entries as (
+    {{ explode_object('objects', told, 'entries') }}
+),
+
+{% set steps = namespace(last=['entries']) -%}
+{% for name, paths in trait_objects().items() -%}
+-- What the catalogue reads out of an object; an object that is null says so of all that is in it.
+in_{{ loop.index }} as (
+    {{ explode_object("(select *, case when entry_value like '{%' then entry_value end as entry_object from entries where entry_key = '" ~ name ~ "') as named", told, 'entry_object') }}
+),
+
+{% do steps.last.append('in_' ~ loop.index) -%}
+{% endfor -%}
+paths as (
+    select
+        {{ told | join(', ') }},
+        entry_key as path,
+        entry_value as value
+    from entries
+    {%- for name, paths in trait_objects().items() %}
+    union all
+    select
+        {{ told | join(', ') }},
+        '{{ name }}.' || entry_key as path,
+        entry_value as value
+    from in_{{ loop.index }}
+    where '{{ name }}.' || entry_key in ({{ string_literals(paths) }})
+    {%- for path in paths %}
+    union all
+    select
+        {{ told | join(', ') }},
+        '{{ path }}' as path,
+        entry_value as value
+    from entries
+    where entry_key = '{{ name }}' and entry_value = 'null'
+    {%- endfor %}
+    {%- endfor %}
+),
+
+named as (
+    select
+        {{ told | join(', ') }},
+        {{ trait_of('path') }} as trait,
+        {{ place_of_path('path') }} as place_of_path,
+        value
+    from paths
 ),
 
 writes as (
-    {{ explode_object('identifies', ['profile_id', 'message_id', 'source', 'occurred_at', 'arrival'], 'traits') }}
+    select *
+    from named
+    where value = 'null' or {{ said_of_trait('trait', 'value') }} is not null
 ),
 
 ranked as (
     select
         *,
-        row_number() over (partition by profile_id, entry_key order by occurred_at desc, arrival desc) as place
+        row_number() over (
+            partition by profile_id, trait
+            order by
+                occurred_at desc, arrival desc, behind,
+                case when value = 'null' then 1 else 0 end, place_of_path
+        ) as place
     from writes
 )
 
 select
     profile_id,
-    entry_key as trait,
-    entry_value as value,
+    trait,
+    value,
     source,
     occurred_at,
     message_id
 from ranked
-where place = 1 and entry_value <> 'null'
+where place = 1 and value <> 'null'
