@@ -122,7 +122,7 @@
    typesetting fall apart. #}
 {% macro narrow(value) -%}
     {%- set given, usual = [], [] -%}
-    {%- for place in range(94) -%}
+    {%- for place in range(94) if place != 26 -%}
         {%- do given.append('%c' | format(0xff01 + place)) -%}{%- do usual.append('%c' | format(0x21 + place)) -%}
     {%- endfor -%}
     {%- for first, last, start in [(0xff5f, 0xff60, 0x2985), (0xffa1, 0xffbe, 0x3131), (0xffc2, 0xffc7, 0x314f),
@@ -133,13 +133,14 @@
     {%- endfor -%}
     {%- do given.append('｡｢｣､･ｦｧｨｩｪｫｬｭｮｯｰｱｲｳｴｵｶｷｸｹｺｻｼｽｾｿﾀﾁﾂﾃﾄﾅﾆﾇﾈﾉﾊﾋﾌﾍﾎﾏﾐﾑﾒﾓﾔﾕﾖﾗﾘﾙﾚﾛﾜﾝ\uff9e\uff9f￠￡￢￣￤￥￦￨￩￪￫￬￭￮') -%}
     {%- do usual.append('。「」、・ヲァィゥェォャュョッーアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン\u3099\u309a¢£¬¯¦¥₩│←↑→↓■○') -%}
-    {%- do given.append('﹐﹑﹒﹔﹕﹖﹗﹘﹙﹚﹛﹜﹝﹞﹟﹠﹡﹢﹣﹤﹥﹦﹨﹩﹪﹫') -%}
-    {%- do usual.append(',、.;:?!—(){}〔〕#&*+-<>=\\$%@') -%}
+    {%- do given.append('﹐﹑﹒﹕﹖﹗﹘﹙﹚﹛﹜﹝﹞﹟﹠﹡﹢﹣﹤﹥﹦﹨﹩﹪﹫') -%}
+    {%- do usual.append(',、.:?!—(){}〔〕#&*+-<>=\\$%@') -%}
     {%- set apart = namespace(sql='translate(' ~ value ~ ', ' ~ cdp.text_literal(given | join) ~ ', ' ~ cdp.text_literal(usual | join) ~ ')') -%}
     {%- for ligature, letters in [('ﬀ', 'ff'), ('ﬁ', 'fi'), ('ﬂ', 'fl'), ('ﬃ', 'ffi'), ('ﬄ', 'ffl'), ('ﬅ', 'st'), ('ﬆ', 'st')] -%}
         {%- set apart.sql = "replace(" ~ apart.sql ~ ", '" ~ ligature ~ "', '" ~ letters ~ "')" -%}
     {%- endfor -%}
-    {{ return(apart.sql) }}
+    {#- A semicolon in a literal would end the statement for clients that cut texts into statements. -#}
+    {{ return("replace(replace(" ~ apart.sql ~ ", '；', chr(59)), '﹔', chr(59))") }}
 {%- endmacro %}
 
 {# Decimal digits of every script as 0 to 9: the zeroes of Unicode 14. #}
