@@ -161,6 +161,11 @@
     list_transform([{{ expression }}], lambda {{ name }}: {{ body }})[1]
 {%- endmacro %}
 
+{# Without the offset the planner would put the expression in each place of the name, and work it out there. #}
+{% macro postgres__let(name, expression, body) -%}
+    (select {{ body }} from (select {{ expression }} as {{ name }} offset 0) as with_{{ name }})
+{%- endmacro %}
+
 {% macro spark__let(name, expression, body) -%}
     transform(array({{ expression }}), {{ name }} -> {{ body }})[0]
 {%- endmacro %}
@@ -185,4 +190,9 @@
         {%- do (single if '(?' in pattern | string else joint).append(pattern | string) -%}
     {%- endfor -%}
     {{ cdp.default__matches_any(expression, (['(' ~ joint | join(')|(') ~ ')'] if joint else []) + single) }}
+{%- endmacro %}
+
+{# PostgreSQL keeps 32 compiled patterns, and compiles the others again for every row. #}
+{% macro postgres__matches_any(expression, patterns) -%}
+    {{ cdp.duckdb__matches_any(expression, patterns) }}
 {%- endmacro %}
