@@ -59,8 +59,10 @@ marked as (
     select
         *,
         case
-            when {{ cdp.json_text('document', ['type']) }} in ({{ cdp.string_literals(cdp.message_types()) }}) then null
-            when {{ cdp.holds_array('batch') }} then batch
+            when {{ cdp.holds_array('batch') }} then case
+                when {{ cdp.json_text('document', ['type']) }} in ({{ cdp.string_literals(cdp.message_types()) }}) then null
+                else batch
+            end
         end as envelope
     from (
         select
