@@ -51,14 +51,23 @@ def rendered(engine: str, macro: str, *arguments: Any, rules: dict[str, Any] | N
         """Its own macros, as far as ours need them."""
 
         type_string = staticmethod(lambda: {"postgres": "text", "duckdb": "varchar"}.get(engine, "string"))
-        type_timestamp = staticmethod(lambda: {"spark": "timestamp_ntz", "snowflake": "timestamp_ntz"}.get(engine, "timestamp"))
+        type_timestamp = staticmethod(
+            lambda: {"spark": "timestamp_ntz", "snowflake": "timestamp_ntz"}.get(engine, "timestamp")
+        )
         type_bigint = staticmethod(lambda: "bigint")
         type_int = staticmethod(lambda: "int")
         dateadd = staticmethod(lambda part, count, moment: f"{moment} + (interval '1 {part}' * ({count}))")
 
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     environment.globals.update(
-        {"cdp": Namespace(), "adapter": Adapter, "return": _return, "dbt": Dbt, "var": lambda _: rules, "modules": {"re": re}}
+        {
+            "cdp": Namespace(),
+            "adapter": Adapter,
+            "return": _return,
+            "dbt": Dbt,
+            "var": lambda _: rules,
+            "modules": {"re": re},
+        }
     )
     module = environment.from_string(_text()).module
     return called(macro)(*arguments, **named)

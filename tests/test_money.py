@@ -89,8 +89,12 @@ def test_both_engines_read_the_same_money(cursor: Any) -> None:
     assert by_postgres(cursor, list(MEANT)) == by_duckdb(list(MEANT))
 
     mark = st.sampled_from(["", "", "$", "US$", "USD", "€", "eur", "¥", "C$", "(", "abc", "XX$"])
-    number = st.one_of(st.from_regex(r"[0-9]{1,4}([,.][0-9]{1,4}){0,3}", fullmatch=True), st.text("0159.,-+eE ", max_size=12))
-    nearly = st.builds("".join, st.tuples(mark, st.sampled_from(["", " ", "-", "\u00a0"]), number, st.sampled_from(["", " "]), mark))
+    number = st.one_of(
+        st.from_regex(r"[0-9]{1,4}([,.][0-9]{1,4}){0,3}", fullmatch=True), st.text("0159.,-+eE ", max_size=12)
+    )
+    nearly = st.builds(
+        "".join, st.tuples(mark, st.sampled_from(["", " ", "-", "\u00a0"]), number, st.sampled_from(["", " "]), mark)
+    )
     word = st.sampled_from([None, "", "USD", "usd ", "EUR", "$", "CAD", "dollars", "\u00a0"])
 
     @settings(max_examples=15, phases=[Phase.generate], deadline=None, derandomize=True, database=None,

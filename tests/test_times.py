@@ -195,6 +195,7 @@ MEANT: dict[str, datetime | None] = {
     "NaN": None,
 }  # fmt: skip
 
+
 @cache
 def sql_of(engine: str, zone: str) -> str:
     return str(rendered(engine, "to_utc", "given", zone))
@@ -261,11 +262,27 @@ NEARLY = st.builds(
 )  # fmt: skip
 
 
+def test_what_other_engines_make_of_a_text_is_what_duckdb_reads(by_duckdb: Reader) -> None:
+    """The body that spells a time step by step (Snowflake, BigQuery, Spark) gives what the fast one gives."""
+    slow = str(rendered("duckdb", "default__to_utc", "given", "Europe/Berlin"))
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        sql = f"select {slow} from (select unnest($v::varchar[]) as given)"
+        found = [row[0] for row in connection.execute(sql, {"v": list(MEANT)}).fetchall()]
+    assert found == by_duckdb(list(MEANT), "Europe/Berlin")
+
+
 def test_any_text_is_read_alike(by_duckdb: Reader, by_postgres: Reader) -> None:
     """Batches of texts that are nearly times, and of any letters of times."""
 
-    @settings(max_examples=20, phases=[Phase.generate], deadline=None, derandomize=True, database=None,
-              suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=20,
+        phases=[Phase.generate],
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(st.lists(st.one_of(NEARLY, st.text("0126-:T. Z+,eUC", max_size=30)), min_size=100, max_size=200))
     def alike(texts: list[str]) -> None:
         for zone in ("UTC", "Europe/Berlin"):

@@ -93,7 +93,11 @@ MONEY: dict[str, tuple[dict[str, Any], float | None, str | None, list[tuple[str,
 
 CUSTOMERS = """customer_id,email,phone,first_name,last_name,country,loyalty_tier,birth_date,email_opt_in,updated_at
 PM-1,pm1@mail.example,,Ana,Sol,PT,silver,,yes,2026-10-01 11:30:00 PM
-""" + "".join(f"DUP-{n},dup{n}@mail.example,,Ana,Sol,PT,{tier},,yes,2026-10-01 00:00:00\n" for n in range(8) for tier in ("silver", "gold"))
+""" + "".join(
+    f"DUP-{n},dup{n}@mail.example,,Ana,Sol,PT,{tier},,yes,2026-10-01 00:00:00\n"
+    for n in range(8)
+    for tier in ("silver", "gold")
+)
 
 
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
@@ -105,7 +109,10 @@ def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     platform.drop("a-order.jsonl", IN_ONE_SECOND)
     platform.drop("b-times.jsonl", [*(track(name, **fields) for name, (fields, _) in TIMES.items()), enveloped])
     platform.drop("c-blank.jsonl", [*BLANK, *LATER, *SPELLED])
-    platform.drop("d-money.jsonl", [order(f"o-{user}", user=f"m-{user}", order_id=f"o-{user}", **told[0]) for user, told in MONEY.items()])
+    platform.drop(
+        "d-money.jsonl",
+        [order(f"o-{user}", user=f"m-{user}", order_id=f"o-{user}", **told[0]) for user, told in MONEY.items()],
+    )
     folder = platform.root / "company" / "crm"
     folder.mkdir(parents=True)
     (folder / "customers-2026-10-11.csv").write_text(CUSTOMERS)
@@ -137,7 +144,9 @@ def test_lines_of_one_second_count_in_their_order(home: Platform) -> None:
     [(tablet,)] = home.rows("select profile_id from profiles.events where message_id = 'm1'")
     assert tablet == holder(home, "user_id", "ann") == holder(home, "anonymous_id", "tablet")
     assert tablet != holder(home, "user_id", "bob")
-    arrivals = home.rows("select message_id from staging.messages where message_id in ('m1', 'm2', 'm3', 'f-first') order by arrival")
+    arrivals = home.rows(
+        "select message_id from staging.messages where message_id in ('m1', 'm2', 'm3', 'f-first') order by arrival"
+    )
     assert [row[0] for row in arrivals] == ["f-first", "m3", "m2", "m1"]
     aliased = dict(home.rows("select message_id, identifiers from staging.messages where type = 'alias'"))
     assert '"anonymous_id"' in aliased["z-early"]
@@ -145,15 +154,29 @@ def test_lines_of_one_second_count_in_their_order(home: Platform) -> None:
 
 
 def test_what_was_corrected_is_not_corrected_again(home: Platform) -> None:
-    found = {name: str(at) for name, at in home.rows("select message_id, occurred_at from staging.messages where type = 'track'")}
-    refused = {name for (name,) in home.rows("select message_id from staging.quarantine where scope = 'record' and reason = 'impossible_timestamp'")}
+    found = {
+        name: str(at)
+        for name, at in home.rows("select message_id, occurred_at from staging.messages where type = 'track'")
+    }
+    refused = {
+        name
+        for (name,) in home.rows(
+            "select message_id from staging.quarantine where scope = 'record' and reason = 'impossible_timestamp'"
+        )
+    }
     assert {name: found.get(name) for name in TIMES} == {name: at for name, (_, at) in TIMES.items()}
     assert {name for name, (_, at) in TIMES.items() if at is None} <= refused
     assert found["enveloped"] == CORRECTED
-    fields = set(home.rows("select message_id, field from staging.quarantine where scope = 'field' and reason = 'impossible_timestamp'"))
+    fields = set(
+        home.rows(
+            "select message_id, field from staging.quarantine where scope = 'field' and reason = 'impossible_timestamp'"
+        )
+    )
     assert fields == {("unreadable-timestamp", "timestamp"), ("unreadable-original", "originalTimestamp"), ("unreadable-sent", "sentAt"),
                       ("both-unreadable", "originalTimestamp")} - {("both-unreadable", "originalTimestamp")}  # fmt: skip
-    assert home.rows("select count(*) from staging.quarantine where source = 'crm' and reason = 'impossible_timestamp'") == [(1,)]
+    assert home.rows(
+        "select count(*) from staging.quarantine where source = 'crm' and reason = 'impossible_timestamp'"
+    ) == [(1,)]
 
 
 def test_a_blank_or_a_placeholder_is_no_contact_and_wipes_none(home: Platform) -> None:
@@ -177,12 +200,19 @@ def test_traits_go_by_the_names_of_the_catalogue(home: Platform) -> None:
 
 
 def test_money_is_read_or_refused_and_yen_are_no_dollars(home: Platform) -> None:
-    found = {row[0][2:]: row[1:] for row in home.rows("select order_id, amount_usd, amount_missing_reason from profiles.orders")}
+    found = {
+        row[0][2:]: row[1:]
+        for row in home.rows("select order_id, amount_usd, amount_missing_reason from profiles.orders")
+    }
     assert found == {user: (usd, reason) for user, (_, usd, reason, _) in MONEY.items()}
     refused: dict[str, list[tuple[str, str]]] = {user: [] for user in MONEY}
-    for message, field, reason in home.rows("select message_id, field, reason from staging.quarantine where scope = 'field' and message_id like 'o-%'"):
+    for message, field, reason in home.rows(
+        "select message_id, field, reason from staging.quarantine where scope = 'field' and message_id like 'o-%'"
+    ):
         refused[message[2:]].append((field, reason))
     assert refused == {user: reasons for user, (_, _, _, reasons) in MONEY.items()}
     counted = home.rows("select sum(order_count) from attributes.order_count")
     assert counted == [(len(MONEY),)]
-    assert home.rows("select sum(lifetime_value_usd) from attributes.lifetime_value") == [(sum(told[1] or 0 for told in MONEY.values()),)]
+    assert home.rows("select sum(lifetime_value_usd) from attributes.lifetime_value") == [
+        (sum(told[1] or 0 for told in MONEY.values()),)
+    ]
