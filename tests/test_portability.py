@@ -14,7 +14,6 @@ from typing import Any
 import duckdb
 import jinja2
 import pytest
-import sqlglot
 
 from cdp_orchestration.delivery.plan_sql import should_hold
 from cdp_orchestration.delivery.sync import parse_sync
@@ -252,35 +251,3 @@ def test_external_ids_and_consents_are_read_as_duckdb_reads_them() -> None:
     assert [[tuple(entry.values()) for entry in each] for each in entries] == [
         [("a", "1"), ("b", '{"c":[1,2]}'), ("d", '"x"'), ("e", "null")], [], []
     ]  # fmt: skip
-
-
-# What BigQuery's documentation says a timestamp in a text looks like.
-BIGQUERY_TIME = (
-    r"\d{4}-\d{1,2}-\d{1,2}([ T]([01]?\d|2[0-3]):[0-5]?\d:[0-5]?\d([.]\d{1,6})?( ?Z| UTC|[+-]\d{1,2}(:\d{2})?)?)?"
-)
-# Odd spellings that DuckDB takes and BigQuery does not: they are quarantined there.
-ONLY_DUCKDB = {"2026-01-31 10", "2026-01-31 10:00:00.", "2026-01-31T10:00:00.Z", "2026-01-31 24:00:00"}
-
-
-def test_times_are_spelled_as_bigquery_reads_them() -> None:
-    from tests.test_postgres import TIMES
-    from tests.test_postgres import dialect as duckdbs
-
-    ours = duckdbs("to_utc", "$v::varchar", "UTC")
-    theirs = sqlglot.transpile(
-        "select " + rendered("bigquery", "bigquery_time_text", "given"), read="bigquery", write="duckdb"
-    )[0].replace("given", "$v::varchar")
-    differ = []
-    with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        for time in TIMES:
-            [moment] = connection.execute(f"select {ours}", {"v": time}).fetchone() or [None]
-            [spelled] = connection.execute(theirs, {"v": time}).fetchone() or [None]
-            if moment is None or time in ONLY_DUCKDB:
-                continue
-            [again] = connection.execute(
-                "select cast($v as timestamptz) at time zone 'UTC'", {"v": spelled}
-            ).fetchone() or [None]
-            if not re.fullmatch(BIGQUERY_TIME, spelled) or again != moment:
-                differ.append((time, spelled, moment, again))
-    assert differ == []

@@ -19,8 +19,10 @@ from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Warehouse
 from tests.harness import PROJECT, Platform, dbt
+from tests.macros import rendered
 from tests.test_days import AS_OF, DAY_1, Way, day
-from tests.test_postgres import NUMBERS, TEXTS, TIMES, random_texts
+from tests.test_postgres import NUMBERS, TEXTS, random_texts
+from tests.test_times import MEANT
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("pyspark") is None, reason="Spark is not installed here: `make test-spark` brings its own"
@@ -92,10 +94,10 @@ def differ(spark: Any, ours: str, theirs: str, values: list[str | None] | list[t
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
 def test_times_mean_the_same(spark: Any, zone: str) -> None:
     mutated = [
-        time[:cut] + letter + time[cut + 1 :] for time in TIMES[:24] for cut in (4, 10, 13, 19) for letter in "0T:.Z"
+        t[:cut] + letter + t[cut + 1 :] for t in list(MEANT)[:24] for cut in (4, 10, 13, 19) for letter in "0T:.Z"
     ]
-    values = TIMES + mutated + random_texts("0126-:T. Z+")
-    assert differ(spark, OURS.to_utc("v", zone), THEIRS.to_utc("v", zone), values) == []
+    values = [*MEANT, *mutated, *random_texts("0126-:T. Z+")]
+    assert differ(spark, rendered("spark", "to_utc", "v", zone), rendered("duckdb", "to_utc", "v", zone), values) == []
 
 
 def test_times_are_moved_alike(spark: Any) -> None:

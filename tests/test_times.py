@@ -262,6 +262,16 @@ NEARLY = st.builds(
 )  # fmt: skip
 
 
+def test_what_other_engines_make_of_a_text_is_what_duckdb_reads(by_duckdb: Reader) -> None:
+    """The body that spells a time step by step (Snowflake, BigQuery, Spark) gives what the fast one gives."""
+    slow = str(rendered("duckdb", "default__to_utc", "given", "Europe/Berlin"))
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        sql = f"select {slow} from (select unnest($v::varchar[]) as given)"
+        found = [row[0] for row in connection.execute(sql, {"v": list(MEANT)}).fetchall()]
+    assert found == by_duckdb(list(MEANT), "Europe/Berlin")
+
+
 def test_any_text_is_read_alike(by_duckdb: Reader, by_postgres: Reader) -> None:
     """Batches of texts that are nearly times, and of any letters of times."""
 

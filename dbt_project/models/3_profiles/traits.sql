@@ -37,14 +37,20 @@ entries as (
     {{ explode_object('objects', told, 'entries') }}
 ),
 
-{% set steps = namespace(last=['entries']) -%}
-{% for name, paths in trait_objects().items() -%}
 -- What the catalogue reads out of an object; an object that is null says so of all that is in it.
-in_{{ loop.index }} as (
-    {{ explode_object("(select *, case when entry_value like '{%' then entry_value end as entry_object from entries where entry_key = '" ~ name ~ "') as named", told, 'entry_object') }}
+{% for name in trait_objects() -%}
+object_{{ loop.index }} as (
+    select
+        {{ told | join(', ') }},
+        entry_value as entries
+    from entries
+    where entry_key = '{{ name }}' and entry_value like '{' || '%'
 ),
 
-{% do steps.last.append('in_' ~ loop.index) -%}
+in_object_{{ loop.index }} as (
+    {{ explode_object('object_' ~ loop.index, told, 'entries') }}
+),
+
 {% endfor -%}
 paths as (
     select
@@ -58,7 +64,7 @@ paths as (
         {{ told | join(', ') }},
         '{{ name }}.' || entry_key as path,
         entry_value as value
-    from in_{{ loop.index }}
+    from in_object_{{ loop.index }}
     where '{{ name }}.' || entry_key in ({{ string_literals(paths) }})
     {%- for path in paths %}
     union all
