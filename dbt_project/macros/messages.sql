@@ -108,15 +108,17 @@
 
 {# Fields of a message that make no sense and go to quarantine, while the message stays: a JSON array of
    {field, reason, detail}; null where every field is fine. `faults`: a list of {field, reason, when, detail}; `when` is a
-   condition, `detail` (the value as it came) may be left out. `more`: columns that hold such arrays already. #}
+   condition, `detail` (the value as it came) may be left out. In place of `reason`, `reasons` is an expression that tells the
+   reason, or null. `more`: columns that hold such arrays already. #}
 {% macro unusable_fields(faults, more=[]) -%}
     {%- set parts = [] -%}
     {%- for held in more -%}{%- do parts.append(cdp.inner_faults(held)) -%}{%- endfor -%}
     {%- for fault in faults -%}
         {%- set detail = "coalesce(',\"detail\":' || " ~ cdp.json_quote(fault['detail']) ~ ", '')" if 'detail' in fault else "''" -%}
+        {%- set reason = fault['reasons'] if 'reasons' in fault else "'" ~ fault['reason'] ~ "'" -%}
         {%- do parts.append(
-            "case when " ~ fault['when'] ~ " then '{\"field\":\"" ~ fault['field'] ~ "\",\"reason\":\"" ~ fault['reason']
-            ~ "\"' || " ~ detail ~ " || '}' end"
+            "case when " ~ fault['when'] ~ " then '{\"field\":\"" ~ fault['field'] ~ "\",\"reason\":\"' || " ~ reason
+            ~ " || '\"' || " ~ detail ~ " || '}' end"
         ) -%}
     {%- endfor -%}
     nullif('[' || {{ cdp.join_parts(parts) }} || ']', '[]')

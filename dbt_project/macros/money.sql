@@ -6,10 +6,14 @@
 {% macro money_amount(text) -%}
     case
         when {{ cdp.is_plain_number(text) }} then {{ cdp.to_money(text) }}
-        when {{ text }} <> '' then {{ cdp.let('amount_text', cdp.spelled_text(text),
-            "case when " ~ cdp.is_plain_number('amount_text') ~ " then " ~ cdp.to_money('amount_text')
-            ~ " when " ~ cdp.matches_pattern('amount_text', cdp.money_pattern())
-            ~ " then " ~ cdp.to_money(cdp.replaced_pattern('amount_text', '[^0-9.-]', '')) ~ " end") }}
+        when {{ text }} <> '' then {{ cdp.let('amount_text', cdp.spelled_text(text), cdp.amount_of_spelled('amount_text')) }}
+    end
+{%- endmacro %}
+
+{% macro amount_of_spelled(text) -%}
+    case
+        when {{ cdp.is_plain_number(text) }} then {{ cdp.to_money(text) }}
+        when {{ cdp.matches_pattern(text, cdp.money_pattern()) }} then {{ cdp.to_money(cdp.replaced_pattern(text, '[^0-9.-]', '')) }}
     end
 {%- endmacro %}
 
@@ -49,49 +53,72 @@
     end
 {%- endmacro %}
 
-{# What stands around the number in an amount. #}
+{# What stands around the number in a spelled amount, in capitals. #}
 {% macro money_mark(text) -%}
     case
         when {{ cdp.is_plain_number(text) }} or {{ text }} is null then ''
-        else upper({{ cdp.replaced_pattern(cdp.spelled_text(text), '[0-9., +-]', '') }})
+        else upper({{ cdp.replaced_pattern(text, '[0-9., +-]', '') }})
     end
 {%- endmacro %}
 
 {# The ISO code of the currency of an amount, out of the mark in its text and the source's own word for it; USD where neither
    says. Null where they contradict each other, or where one is no currency. #}
 {% macro money_currency(text, currency) -%}
-    {%- set symbols = cdp.currency_symbols() -%}
+    {{ cdp.let('said', cdp.currency_word(currency),
+        cdp.let('mark', cdp.money_mark(cdp.spelled_text(text)), cdp.agreed_currency('mark', 'said'))) }}
+{%- endmacro %}
+
+{% macro currency_word(currency) -%}
+    upper(coalesce({{ cdp.spelled_text(currency) }}, ''))
+{%- endmacro %}
+
+{% macro agreed_currency(mark, said) -%}
     {%- set agrees -%}
         case
-            when said = '' then case when mark = '' then 'USD' else {{ cdp.currency_code('mark') }} end
-            when mark = '' then {{ cdp.currency_code('said') }}
-            {% for symbol, codes in symbols.items() if codes | length > 1 -%}
-            when mark = '{{ symbol }}' and said in ({{ cdp.string_literals(codes) }}) then said
+            when {{ said }} = '' then case when {{ mark }} = '' then 'USD' else mark_code end
+            when {{ mark }} = '' then said_code
+            {% for symbol, codes in cdp.currency_symbols().items() if codes | length > 1 -%}
+            when {{ mark }} = '{{ symbol }}' and {{ said }} in ({{ cdp.string_literals(codes) }}) then {{ said }}
             {% endfor -%}
-            when {{ cdp.currency_code('mark') }} = {{ cdp.currency_code('said') }} then {{ cdp.currency_code('mark') }}
+            when mark_code = said_code then mark_code
         end
     {%- endset -%}
-    {{ cdp.let('said', "upper(coalesce(" ~ cdp.spelled_text(currency) ~ ", ''))", cdp.let('mark', cdp.money_mark(text), agrees)) }}
+    {{ cdp.let('mark_code', cdp.currency_code(mark), cdp.let('said_code', cdp.currency_code(said), agrees)) }}
 {%- endmacro %}
 
-{# Whether a text is an amount that an order can have. #}
-{% macro is_amount(text, currency) -%}
-    ({{ cdp.money_amount(text) }} >= 0 and {{ cdp.money_currency(text, currency) }} is not null)
+{# What a text says as money: 'USD 1234.50'; or what is wrong with it: not_money, negative_amount, currency_conflict. Null
+   where it is blank, and where the source's word for the currency is none (which is that field's fault). Each part is worked
+   out once: the statement would grow tenfold otherwise. #}
+{% macro judged_money(text, currency) -%}
+    {%- set verdict -%}
+        case
+            when amount_text = '' then null
+            when amount is null then 'not_money'
+            when amount < 0 then 'negative_amount'
+            else {{ cdp.let('said', cdp.currency_word(currency), cdp.let('mark', cdp.money_mark('amount_text'),
+                cdp.let('code', cdp.agreed_currency('mark', 'said'),
+                    "case when code is not null then code || ' ' || cast(amount as " ~ dbt.type_string() ~ ") "
+                    ~ "when mark <> '' then 'currency_conflict' end"))) }}
+        end
+    {%- endset -%}
+    {{ cdp.let('amount_text', cdp.spelled_text(text), cdp.let('amount', cdp.amount_of_spelled('amount_text'), verdict)) }}
 {%- endmacro %}
 
-{# The first of these texts that is an amount, and its currency. #}
-{% macro first_amount(texts, currency) -%}
-    case
-        {% for text in texts %}when {{ cdp.is_amount(text, currency) }} then {{ cdp.money_amount(text) }}
+{# The first of these texts that is an amount, with its currency: 'USD 1234.50'. #}
+{% macro first_money(texts, currency) -%}
+    coalesce(
+        {% for text in texts -%}
+        {{ cdp.let('judged', cdp.judged_money(text, currency), "case when judged like '% %' then judged end") }}{{ ',' if not loop.last }}
         {% endfor %}
-    end
+    )
 {%- endmacro %}
 
-{% macro first_amount_currency(texts, currency) -%}
-    case
-        {% for text in texts %}when {{ cdp.is_amount(text, currency) }} then {{ cdp.money_currency(text, currency) }}
-        {% endfor %}
-    end
+{% macro amount_of_money(money) -%}
+    cast({{ cdp.to_money('substr(' ~ money ~ ', 5)') }} as {{ cdp.type_double() }})
+{%- endmacro %}
+
+{% macro currency_of_money(money) -%}
+    substr({{ money }}, 1, 3)
 {%- endmacro %}
 
 {# For unusable_fields: amounts that are none. `amounts` maps a field's name to its text; `told`: a condition under which
@@ -100,19 +127,13 @@
     {%- set faults = [] -%}
     {%- set stated = currency or 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
     {%- for field, text in amounts.items() -%}
-        {%- set given = told ~ cdp.not_blank(text) ~ " is not null and " -%}
-        {%- do faults.append({'field': field, 'reason': 'not_money', 'detail': text,
-            'when': given ~ cdp.money_amount(text) ~ " is null"}) -%}
-        {%- do faults.append({'field': field, 'reason': 'negative_amount', 'detail': text,
-            'when': given ~ cdp.money_amount(text) ~ " < 0"}) -%}
-        {%- do faults.append({'field': field, 'reason': 'currency_conflict', 'detail': text,
-            'when': given ~ cdp.money_amount(text) ~ " >= 0 and " ~ cdp.money_mark(text) ~ " <> '' and "
-            ~ cdp.money_currency(text, stated) ~ " is null"}) -%}
+        {%- do faults.append({'field': field, 'detail': text, 'when': told ~ text ~ ' is not null',
+            'reasons': cdp.let('judged', cdp.judged_money(text, stated), "case when judged not like '% %' then judged end")}) -%}
     {%- endfor -%}
     {%- if currency -%}
-        {%- do faults.append({'field': currency_field, 'reason': 'not_a_currency', 'detail': currency,
-            'when': told ~ cdp.not_blank(currency) ~ " is not null and "
-            ~ cdp.currency_code("upper(" ~ cdp.spelled_text(currency) ~ ")") ~ " is null"}) -%}
+        {%- do faults.append({'field': currency_field, 'detail': currency, 'when': told ~ currency ~ ' is not null',
+            'reasons': cdp.let('said', cdp.currency_word(currency),
+                "case when said <> '' and " ~ cdp.currency_code('said') ~ " is null then 'not_a_currency' end")}) -%}
     {%- endif -%}
     {{ return(faults) }}
 {%- endmacro %}

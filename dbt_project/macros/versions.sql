@@ -2,26 +2,31 @@
 
 {# A text that says something; null where it is blank. #}
 {% macro not_blank(text) -%}
-    case when {{ text }} <> '' and {{ cdp.spelled_text(text) }} <> '' then {{ text }} end
+    case when {{ cdp.says_something(text) }} then {{ text }} end
+{%- endmacro %}
+
+{# Whether a text says something. #}
+{% macro says_something(text) -%}
+    coalesce({{ cdp.matches_pattern(text, '[^' ~ cdp.code_points(cdp.blanks() + cdp.invisible()) ~ ']') }}, false)
 {%- endmacro %}
 
 {# The time of a version: the source's own time of change, unless it is none or lies in the future; else the time of what it
    tells. #}
 {% macro changed_at(text, occurred_at, received_at) -%}
-    case
-        when {{ cdp.to_utc(text) }} <= {{ cdp.plus(received_at, hours=24) }} then {{ cdp.to_utc(text) }}
-        else {{ occurred_at }}
-    end
+    {{ cdp.let('change', cdp.to_utc(text),
+        'case when change <= ' ~ cdp.plus(received_at, hours=24) ~ ' then change else ' ~ occurred_at ~ ' end') }}
 {%- endmacro %}
 
 {# For unusable_fields: a time of change that makes no sense. #}
 {% macro change_faults(field, text, received_at, told='') -%}
-    {{ return([
-        {'field': field, 'reason': 'impossible_timestamp', 'detail': text,
-         'when': told ~ cdp.not_blank(text) ~ ' is not null and ' ~ cdp.to_utc(text) ~ ' is null'},
-        {'field': field, 'reason': 'future_timestamp', 'detail': text,
-         'when': told ~ cdp.to_utc(text) ~ ' > ' ~ cdp.plus(received_at, hours=24)},
-    ]) }}
+    {%- set reasons -%}
+        case
+            when change > {{ cdp.plus(received_at, hours=24) }} then 'future_timestamp'
+            when change is null and {{ cdp.says_something(text) }} then 'impossible_timestamp'
+        end
+    {%- endset -%}
+    {{ return([{'field': field, 'detail': text, 'when': told ~ text ~ ' is not null',
+        'reasons': cdp.let('change', cdp.to_utc(text), reasons)}]) }}
 {%- endmacro %}
 
 {# One row per `key`: its latest version by `changed_at`, of equal ones the later arrival. `of_version` are columns that only

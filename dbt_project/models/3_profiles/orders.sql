@@ -28,8 +28,7 @@ versions as (
         coalesce({{ not_blank('order_id') }}, message_id) as order_id,
         {{ not_blank('destination') }} as destination,
         {{ not_blank('status') }} as status,
-        {{ first_amount(['total', 'revenue', 'order_value'], 'stated_currency') }} as amount,
-        {{ first_amount_currency(['total', 'revenue', 'order_value'], 'stated_currency') }} as currency,
+        {{ first_money(['total', 'revenue', 'order_value'], 'stated_currency') }} as money,
         {{ changed_at('updated_text', 'occurred_at', 'received_at') }} as changed_at
     from told
 ),
@@ -37,7 +36,7 @@ versions as (
 latest as (
     {{ latest_version(
         'versions', key='order_id', of_version=['message_id', 'occurred_at'],
-        fields=['profile_id', 'destination', 'status', 'amount', 'currency'],
+        fields=['profile_id', 'destination', 'status', 'money'],
     ) }}
 )
 
@@ -46,11 +45,11 @@ select
     profile_id,
     occurred_at as ordered_at,
     destination,
-    cast(case when currency = 'USD' then amount end as {{ type_double() }}) as amount_usd,
-    cast(amount as {{ type_double() }}) as amount,
-    currency,
+    case when money like 'USD %' then {{ amount_of_money('money') }} end as amount_usd,
+    {{ amount_of_money('money') }} as amount,
+    {{ currency_of_money('money') }} as currency,
     -- Nothing turns another currency into dollars yet.
-    case when amount is null then 'no_amount' when currency <> 'USD' then 'no_rate' end as amount_missing_reason,
+    case when money is null then 'no_amount' when money not like 'USD %' then 'no_rate' end as amount_missing_reason,
     coalesce(status, 'completed') as status,
     message_id
 from latest

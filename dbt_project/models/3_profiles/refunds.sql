@@ -25,8 +25,7 @@ versions as (
         arrival,
         coalesce({{ not_blank('refund_id') }}, message_id) as refund_id,
         {{ not_blank('order_id') }} as order_id,
-        {{ first_amount(['total', 'revenue', 'refund_value'], 'stated_currency') }} as amount,
-        {{ first_amount_currency(['total', 'revenue', 'refund_value'], 'stated_currency') }} as currency,
+        {{ first_money(['total', 'revenue', 'refund_value'], 'stated_currency') }} as money,
         {{ changed_at('updated_text', 'occurred_at', 'received_at') }} as changed_at
     from told
 ),
@@ -34,7 +33,7 @@ versions as (
 latest as (
     {{ latest_version(
         'versions', key='refund_id', of_version=['message_id', 'occurred_at'],
-        fields=['profile_id', 'order_id', 'amount', 'currency'],
+        fields=['profile_id', 'order_id', 'money'],
     ) }}
 )
 
@@ -43,11 +42,11 @@ select
     order_id,
     profile_id,
     occurred_at as refunded_at,
-    cast(case when currency = 'USD' then amount end as {{ type_double() }}) as amount_usd,
-    cast(amount as {{ type_double() }}) as amount,
-    currency,
+    case when money like 'USD %' then {{ amount_of_money('money') }} end as amount_usd,
+    {{ amount_of_money('money') }} as amount,
+    {{ currency_of_money('money') }} as currency,
     -- Nothing turns another currency into dollars yet.
-    case when amount is null then 'no_amount' when currency <> 'USD' then 'no_rate' end as amount_missing_reason,
+    case when money is null then 'no_amount' when money not like 'USD %' then 'no_rate' end as amount_missing_reason,
     message_id
 from latest
 where profile_id is not null
