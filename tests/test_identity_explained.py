@@ -6,13 +6,12 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from jinja2 import Environment
 from rich.console import Console
 
 from cdp_orchestration.components.samples import _health
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
-from cdp_orchestration.identity.rules import check_overrides, check_rules, identity_rules, spelled
+from cdp_orchestration.identity.rules import check_overrides, check_rules, identity_rules
 from cdp_orchestration.identity.what_if import rules_of
 from cdp_orchestration.identity.why import why
 from tests.harness import Platform
@@ -191,6 +190,9 @@ def test_overrides_split_people_on_every_layer(platform: Platform) -> None:
         ({"blocked_values": [date(2026, 1, 1)]}, "blocked_values: holds"),
         ({"blocked": {"email": [["a"]]}}, "blocked: email: holds"),
         ({"blocked_patterns": [""]}, "blocked_patterns: '' is empty"),
+        ({"blocked_patterns": {"(": "a reason"}}, "blocked_patterns"),
+        ({"blocked_values": {None: "a reason"}}, "blocked_values: holds None"),
+        ({"blocked_values": "null"}, "blocked_values: must be a list"),
         ({"blocked_patterns": ["^(?!ok)bad"]}, "blocked_patterns"),
     ],
 )
@@ -250,27 +252,3 @@ def test_a_file_that_is_no_table_of_decisions_is_told(content: bytes, told: str,
     file.write_bytes((b"" if content.startswith(b"\xef") else header) + content + b"\n")
     with pytest.raises(StopAndTell, match=told):
         check_overrides(identity_rules(), file)
-
-
-class Dialect:
-    """What the macro needs of the others."""
-
-    @staticmethod
-    def matches_pattern(expression: str, pattern: str) -> str:
-        return f"regexp_matches({expression}, '{pattern}')"
-
-
-@pytest.mark.parametrize(
-    ("given", "digits"),
-    [("+49 (0) 151 / 123-45.67", "491511234567"), ("0049 151 1234567", "491511234567"), ("0151 1234567", "491511234567"),
-     ("49 151 1234567", "491511234567"), (" n/a", "n/a"), ("+1 call me", "+1 call me")],
-)  # fmt: skip
-def test_phone_numbers_become_e164_digits(given: str, digits: str) -> None:
-    """In Python and in the warehouse's SQL alike."""
-    rules = {**identity_rules(), "calling_code": "49"}
-    assert spelled(rules, "phone", given) == ("phone", digits)
-    source = Path("dbt_project/macros/identity.sql").read_text()
-    macro = source[source.index("{% macro e164_digits") : source.index("{# The name of the rule")]
-    sql = Environment().from_string(macro + "{{ e164_digits('given') }}").render(var=lambda _: rules, cdp=Dialect)
-    with duckdb.connect() as connection:
-        assert connection.execute(f"select {sql} from (select ? as given)", [given.strip()]).fetchone() == (digits,)
