@@ -12,7 +12,7 @@ from typing import Any
 
 import simplejson
 
-from cdp_orchestration.unambiguous import DEEPEST, nested_too_deeply, without_repeats
+from cdp_orchestration.unambiguous import DEEPEST, nested_too_deeply, repeats, without_repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,18 @@ def _told_apart(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return names
 
 
+def _told_apart_by_engines(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if repeats(name for name, _ in pairs):
+        raise _Repeated
+    return dict(pairs)
+
+
 # Numbers are only looked at: as floats, a number may be as long as it likes.
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=float)
 _careful_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=float, object_pairs_hook=_told_apart)
+_wary_decoder = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_int=float, object_pairs_hook=_told_apart_by_engines
+)
 _surrogate = re.compile(r"\\u[dD][89a-fA-F]")
 _SPACE = " \t\r\n"
 BOM = "\ufeff"
@@ -133,16 +142,16 @@ def strict(text: str) -> str:
 
     Raises ValueError (which says why) where it is not.
     """
-    repeats = False
+    repeated = False
     try:
-        end = parse_json(text, decoder=_careful_decoder)[1]
+        end = parse_json(text, decoder=_wary_decoder if "\\u0000" in text else _careful_decoder)[1]
     except _Repeated:
-        end, repeats = parse_json(text)[1], True
+        end, repeated = parse_json(text)[1], True
     if end != len(text):
         raise ValueError(f"more text after the value, at column {end + 1}")
     if nested_too_deeply(text):
         raise ValueError(f"nested deeper than {DEEPEST} levels")
-    return without_repeats(text) if repeats else text
+    return without_repeats(text) if repeated else text
 
 
 def _escaped(text: str) -> bool:

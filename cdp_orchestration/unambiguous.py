@@ -6,6 +6,7 @@ reading at all.
 """
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 DEEPEST = 200
@@ -42,10 +43,20 @@ def without_repeats(text: str) -> str:
     )
 
 
+def repeats(names: Iterable[str]) -> bool:
+    """Whether two of them are one name to the engines, which read U+FFFD for the character U+0000."""
+    known = [name.replace("\0", "\ufffd") for name in names]
+    return len(set(known)) < len(known)
+
+
 def _first(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    known: set[str] = set()
     kept: dict[str, Any] = {}
     for name, value in pairs:
-        kept.setdefault(name, value)
+        read = name.replace("\0", "\ufffd")
+        if read not in known:
+            kept[name] = value
+        known.add(read)
     return kept
 
 
