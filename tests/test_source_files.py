@@ -50,9 +50,9 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
 
 READ = {
     "UPPER.JSONL": ONE, "events.Json": ONE, "events.ndjson": ONE, "2026-10-01/deep/nested.jsonl": ONE,
-    "1790848800.gz": gzip.compress(ONE), "plain-named.jsonl": gzip.compress(ONE), "no-gzip.jsonl.gz": ONE,
-    "two-members.jsonl.gz": gzip.compress(ONE) + gzip.compress(ONE), "plain.txt": ONE, "events.log": b"\n \r\n" + ONE,
-    "no_extension": BOM + ONE, "a.b.c/x.DAT.GZ": gzip.compress(b"\n" + ONE), "pretty.out": b'{\n  "n": 1\n}\n{\n  "n": 1\n}\n',
+    "1790848800.gz": gzip.compress(ONE, mtime=0), "plain-named.jsonl": gzip.compress(ONE), "no-gzip.jsonl.gz": ONE,
+    "two-members.jsonl.gz": gzip.compress(ONE, mtime=0) + gzip.compress(ONE), "plain.txt": ONE, "events.log": b"\n \r\n" + ONE,
+    "no_extension": BOM + ONE, "a.b.c/x.DAT.GZ": gzip.compress(b"\n" + ONE, mtime=0), "pretty.out": b'{\n  "n": 1\n}\n{\n  "n": 1\n}\n',
     "array.JSON": b'[{"n":1},\n {"n":1}]', "cut-off.txt": b'{"n":1', "garbage-first.jsonl": b"garbage\n" + ONE,
 }  # fmt: skip
 LEFT = {
@@ -86,7 +86,7 @@ def test_the_inbox_reads_whatever_begins_with_a_json_object_and_names_the_rest(t
 
 
 def test_what_landed_under_the_old_pattern_of_the_inbox_stays_landed(tmp_path: Path) -> None:
-    write(tmp_path / "in", {"a.jsonl": ONE, "b.json.gz": gzip.compress(TWO)})
+    write(tmp_path / "in", {"a.jsonl": ONE, "b.json.gz": gzip.compress(TWO, mtime=0)})
     old = source_of(tmp_path, messages={"glob": "*.*json*", "format": "jsonl"})
     assert len(pull(old, tmp_path)) == 2
     (tmp_path / "in").rename(tmp_path / "inbox")
@@ -201,7 +201,7 @@ def test_wide_characters_are_told_with_the_remedy_which_works(encoding: str) -> 
         (b'"id";"name"\n"1";"a,b"\n', "x.csv", "semicolons"),
         (BOM + b"id;price\n1;2,50\n2;3,50\n", "x.csv", "semicolons"),
         (b"sep=;\nid;name\n1;x\n", "x.csv", "a spreadsheet's note that its columns are separated by semicolons"),
-        (gzip.compress(b"id;name\n1;x\n"), "x.csv.gz", "semicolons"),
+        (gzip.compress(b"id;name\n1;x\n", mtime=0), "x.csv.gz", "semicolons"),
     ],
 )
 def test_another_delimiter_is_told_once_for_the_file(content: bytes, name: str, said: str) -> None:
