@@ -1,7 +1,7 @@
 """The slow, obvious reference for identity: messages one by one, in arrival order, under limits and overrides."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import md5
 
@@ -25,19 +25,15 @@ class Message:
     occurred: int = 0
 
     def named(self, name: str) -> "Message":
-        """The same message in a world of that name; phones stay digits and letters, which normalising leaves alone."""
-        named = (
-            (
-                kind,
-                value
-                if value == "null"
-                else f"{name}.{value}".replace("-", "").replace(".", "")
-                if kind == "phone"
-                else f"{name}-{value}",
-            )
-            for kind, value in self.identifiers
-        )
-        return replace(self, message_id=f"{self.message_id}-{name}", identifiers=tuple(named))
+        """The same message in a world of that name; an e-mail stays one, a phone number, too."""
+        named = tuple((kind, value if value == "null" else _named(kind, value, name)) for kind, value in self.identifiers)
+        return replace(self, message_id=f"{self.message_id}-{name}", identifiers=named)
+
+
+def _named(kind: str, value: str, name: str) -> str:
+    if kind == "phone":
+        return "9" + str(int(md5(f"{name}.{value}".encode()).hexdigest(), 16))[:13]
+    return f"{name}-{value}@mail.example" if kind == "email" else f"{name}-{value}"
 
 
 @dataclass
@@ -60,8 +56,13 @@ class People:
 
 
 def strength(identifier: Identifier) -> tuple[int, str, str]:
-    """Sorts the strongest first."""
+    """Sorts the strongest first: what names the link of a merge."""
     return (RULES[identifier[0]][0], *identifier)
+
+
+def firmness(message: Message) -> Callable[[Identifier], tuple[int, int]]:
+    """Sorts first what the message drops last: of equal priority what stands earlier in it."""
+    return lambda identifier: (RULES[identifier[0]][0], message.identifiers.index(identifier))
 
 
 def resolve(
@@ -89,15 +90,16 @@ def resolve(
         return over or any(one in candidate and other in candidate for one, other in forbid)
 
     for place, message in enumerate(messages):
-        kept = sorted({i for i in message.identifiers if i[1] not in blocked}, key=strength)
+        firm = firmness(message)
+        kept = sorted({i for i in message.identifiers if i[1] not in blocked}, key=firm)
         for identifier in message.identifiers:
             if identifier[1] in blocked:
                 people.refusals.setdefault((identifier, "blocked_value"), message.message_id)
         for pair in cut:
             if set(pair) <= set(kept):
-                weaker = max(pair, key=strength)
+                weaker = max(pair, key=firm)
                 people.refusals.setdefault((weaker, "cut"), message.message_id)
-        kept = [i for i in kept if not any(i == max(pair, key=strength) and set(pair) <= set(kept) for pair in cut)]
+        kept = [i for i in kept if not any(set(pair) <= set(kept) and i == max(pair, key=firm) for pair in cut)]
         while True:
             near = set(kept) | {member for i in kept for member in group.get(i, ())}
             met = {people.owner[i] for i in near if i in people.owner}
@@ -120,7 +122,9 @@ def resolve(
             people.merges.append((loser, survivor, message.message_id))
             # The strongest identifier that was the loser's own, itself or by its forced group.
             people.links[loser] = next(
-                i for i in kept if loser in {people.owner.get(member) for member in group.get(i, {i})}
+                i
+                for i in sorted(kept, key=strength)
+                if loser in {people.owner.get(member) for member in group.get(i, {i})}
             )
         held[survivor] = candidate
         for loser in absorbed:

@@ -11,6 +11,7 @@ import yaml
 
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import PROJECT_ROOT
+from cdp_orchestration.identity.spelling import spelled
 
 OVERRIDES = Path("dbt_project") / "seeds" / "identity_overrides.csv"
 OVERRIDE_COLUMNS = ["action", "a_type", "a_value", "b_type", "b_value", "decided_by", "reason"]
@@ -54,8 +55,10 @@ def check_rules(rules: Any, where: str) -> None:
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
                 raise wrong(f"{field}: {key}", f"must be a whole number from 1 up, not {value!r}.")
-        if rule.get("normalise") not in (None, "lower", "phone"):
-            raise wrong(f"{field}: normalise", f"must be lower or phone (or left out), not {rule['normalise']!r}.")
+        if rule.get("normalise") not in (None, "lower", "email", "phone"):
+            raise wrong(
+                f"{field}: normalise", f"must be lower, email or phone (or left out), not {rule['normalise']!r}."
+            )
     code = rules.get("calling_code") or ""
     if not isinstance(code, str) or not re.fullmatch(r"([1-9]\d{0,3})?", code):
         raise wrong("calling_code", f'must be digits in quotes, as "49", not {rules["calling_code"]!r}.')
@@ -129,7 +132,7 @@ def check_overrides(rules: dict[str, Any], file: Path | None = None) -> int:
                     f"{where}: {side}_type {row[f'{side}_type']!r} is not declared. "
                     f"Declared: {', '.join(rules['identifiers'])}."
                 )
-            if not (row[f"{side}_value"] or "").strip():
+            if not spelled(rules, row[f"{side}_type"], row[f"{side}_value"] or "")[1]:
                 raise StopAndTell(f"{where}: {side}_value is empty.")
         a, b = spelled(rules, row["a_type"], row["a_value"]), spelled(rules, row["b_type"], row["b_value"])
         if a == b:
@@ -146,25 +149,3 @@ def check_overrides(rules: dict[str, Any], file: Path | None = None) -> int:
                 f"{OVERRIDES}, line {number}: forbids a pair that `force` lines make one person: remove either."
             )
     return len(rows)
-
-
-def spelled(rules: dict[str, Any], identifier_type: str, value: str) -> Identifier:
-    """An identifier as the warehouse spells it (macros/identity.sql: normalised_identifier)."""
-    text = value.strip(" \t\r\n")
-    normalise = (rules["identifiers"].get(identifier_type) or {}).get("normalise")
-    if normalise == "lower":
-        text = text.lower()
-    elif normalise == "phone":
-        international = re.sub(r"[ \-./()\u00a0\t]", "", text.replace("(0)", ""))
-        bare = re.sub(r"[ \-./()\u00a0\t]", "", text)
-        if re.search(r"[^0-9]", bare.replace("+", "")):
-            return identifier_type, text  # no number
-        if text.startswith("+"):
-            text = international.replace("+", "")
-        elif bare.startswith("00"):
-            text = international[2:]
-        elif bare.startswith("0") and rules.get("calling_code"):
-            text = f"{rules['calling_code']}{bare[1:]}"
-        else:
-            text = bare
-    return identifier_type, text

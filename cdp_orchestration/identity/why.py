@@ -8,7 +8,8 @@ from rich.console import Console
 from cdp_orchestration import reports
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
-from cdp_orchestration.identity.rules import Identifier, identity_rules, spelled
+from cdp_orchestration.identity.rules import Identifier, identity_rules
+from cdp_orchestration.identity.spelling import spelled
 from cdp_orchestration.warehouse import Reading, Warehouse
 
 Evidence = dict[str, tuple[str, Any, list[tuple[Identifier, str, str | None]]]]

@@ -22,68 +22,9 @@
     end
 {%- endmacro %}
 
-{# A trimmed value as its type spells it: lower, phone, or as it is. #}
-{% macro normalised_identifier(type, value) -%}
-    {%- set spelled = {'lower': [], 'phone': []} -%}
-    {%- for name, rule in var('identity')['identifiers'].items() if rule.get('normalise') in spelled -%}
-        {%- do spelled[rule['normalise']].append(name) -%}
-    {%- endfor -%}
-    case
-        {% if spelled['lower'] -%}
-        when {{ type }} in ({{ cdp.string_literals(spelled['lower']) }}) then lower({{ value }})
-        {% endif -%}
-        {% if spelled['phone'] -%}
-        when {{ type }} in ({{ cdp.string_literals(spelled['phone']) }}) then {{ cdp.e164_digits(value) }}
-        {% endif -%}
-        when true then {{ value }}
-    end
-{%- endmacro %}
-
-{# A phone number as E.164 digits, without the plus: punctuation goes; 00 is a plus; a trunk 0 gives way to the calling code
-   of `vars: identity: calling_code` (without one it stays). A bare number is taken as it is, and so is what is no number. #}
-{% macro e164_digits(value) -%}
-    {%- set calling_code = var('identity').get('calling_code') or '' -%}
-    {%- set international = "replace(" ~ value ~ ", '(0)', '')" -%}
-    {%- set bare = namespace(sql='{}') -%}
-    {%- for mark in [' ', '-', '.', '/', '(', ')', '\u00a0', '\t'] -%}
-        {%- set bare.sql = "replace(" ~ bare.sql ~ ", '" ~ mark ~ "', '')" -%}
-    {%- endfor -%}
-    case
-        when {{ cdp.matches_pattern("replace(" ~ bare.sql | replace('{}', value) ~ ", '+', '')", '[^0-9]') }} then {{ value }}
-        when {{ value }} like '+%' then replace({{ bare.sql | replace('{}', international) }}, '+', '')
-        when {{ bare.sql | replace('{}', value) }} like '00%'
-            then substr({{ bare.sql | replace('{}', international) }}, 3)
-        {% if calling_code -%}
-        when {{ bare.sql | replace('{}', value) }} like '0%'
-            then '{{ calling_code }}' || substr({{ bare.sql | replace('{}', value) }}, 2)
-        {% endif -%}
-        else {{ bare.sql | replace('{}', value) }}
-    end
-{%- endmacro %}
-
-{# The name of the rule that keeps a value from identifying anybody; null where none does. #}
-{% macro blocking_rule(type, value) -%}
-    {%- set rules = var('identity') -%}
-    case
-        when {{ type }} is null or {{ type }} not in ({{ cdp.identifier_types() }}) then 'undeclared_type'
-        when {{ value }} = '' then 'blocked_value'
-        {% for name, values in (rules.get('blocked') or {}).items() if values -%}
-        when {{ type }} = '{{ name }}' and lower({{ value }}) in ({{ cdp.string_literals(values, lowered=true) }})
-            then 'blocked_for_{{ name }}'
-        {% endfor -%}
-        {% if rules.get('blocked_values') -%}
-        when lower({{ value }}) in ({{ cdp.string_literals(rules['blocked_values'], lowered=true) }}) then 'blocked_value'
-        {% endif -%}
-        {% for pattern in rules.get('blocked_patterns') or [] -%}
-        when {{ cdp.matches_pattern('lower(' ~ value ~ ')', pattern) }} then 'blocked_pattern'
-        {% endfor -%}
-    end
-{%- endmacro %}
-
-{% macro string_literals(values, lowered=false) -%}
+{% macro string_literals(values) -%}
     {%- for value in values -%}
-        {%- set text = value | string | lower if lowered else value | string -%}
-        {{ cdp.text_literal(text) }}{{ ', ' if not loop.last }}
+        {{ cdp.text_literal(value | string) }}{{ ', ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
 

@@ -8,22 +8,20 @@
     | (cast('0x' || {{ cdp.md5_bytes(digest, [3, 2, 1, 0]) }} as int64) >> 1))
 {%- endmacro %}
 
-{% macro bigquery__matches_pattern(expression, pattern) -%}
-    regexp_contains({{ expression }}, {{ cdp.text_literal(pattern) }})
-{%- endmacro %}
-
 {% macro bigquery__text_literal(text) -%}
     '{{ text | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro %}
 
-{% macro bigquery__identifier_entries(relation, keep) -%}
+{% macro bigquery__explode_identifiers(relation, keep) -%}
 select
     {% for name in keep %}listed.{{ name }}, {% endfor %}
     array_length(json_query_array(listed.identifiers)) as item_count,
+    place,
     json_value(entry, '$.type') as identifier_type,
-    json_value(entry, '$.value') as value_as_given
+    json_value(entry, '$.value') as value_as_given,
+    {{ cdp.identifiers_are_plain('listed.identifiers') }} as is_plain
 from {{ relation }} as listed
-cross join unnest(json_query_array(listed.identifiers)) as entry
+cross join unnest(json_query_array(listed.identifiers)) as entry with offset as place
 {%- endmacro %}
 
 {# json_value reads scalars only, json_query gives JSON text, and the text null for a JSON null. #}

@@ -13,82 +13,57 @@
     cast(md5_number_upper({{ expression }}) >> 1 as bigint)
 {%- endmacro %}
 
-{# A text without the blanks, tabs and line ends around it. #}
-{% macro trimmed(expression) -%}
-    {{ return(adapter.dispatch('trimmed', 'cdp')(expression)) }}
-{%- endmacro %}
-
-{% macro default__trimmed(expression) -%}
-    trim({{ expression }}, ' ' || chr(9) || chr(10) || chr(13))
-{%- endmacro %}
-
-{# Nearly every value is trimmed already, and trim() itself would take a twentieth of a full resolution. #}
-{% macro duckdb__trimmed(expression) -%}
-    case
-        when
-            {{ expression }} < '!' or {{ expression }} like '% ' or {{ expression }} like '%' || chr(9)
-            or {{ expression }} like '%' || chr(10) or {{ expression }} like '%' || chr(13)
-            then trim({{ expression }}, ' ' || chr(9) || chr(10) || chr(13))
-        else {{ expression }}
-    end
-{%- endmacro %}
-
-{% macro spark__trimmed(expression) -%}
-    trim(both ' ' || chr(9) || chr(10) || chr(13) from {{ expression }})
-{%- endmacro %}
-
-{# Whether a text contains a match of a regular expression. #}
-{% macro matches_pattern(expression, pattern) -%}
-    {{ return(adapter.dispatch('matches_pattern', 'cdp')(expression, pattern)) }}
-{%- endmacro %}
-
-{% macro default__matches_pattern(expression, pattern) -%}
-    {{ cdp.not_on_this_engine('matches_pattern') }}
-{%- endmacro %}
-
-{% macro duckdb__matches_pattern(expression, pattern) -%}
-    regexp_matches({{ expression }}, '{{ pattern | replace("'", "''") }}')
-{%- endmacro %}
-
-{# One row per entry of the `identifiers` array: `keep` columns, item_count, identifier_type, trimmed_value. #}
+{# One row per entry of the `identifiers` array: `keep` columns, item_count, place (the first is 0), identifier_type,
+   value_as_given, is_plain (no value of the array has anything to spell but capitals and a phone's digits). #}
 {% macro explode_identifiers(relation, keep) -%}
+    {{ return(adapter.dispatch('explode_identifiers', 'cdp')(relation, keep)) }}
+{%- endmacro %}
+
+{% macro default__explode_identifiers(relation, keep) -%}
+    {{ cdp.not_on_this_engine('explode_identifiers') }}
+{%- endmacro %}
+
+{% macro duckdb__explode_identifiers(relation, keep) -%}
 select
     {% for name in keep %}{{ name }}, {% endfor %}
     item_count,
-    identifier_type,
-    {{ cdp.trimmed('value_as_given') }} as trimmed_value
-from (
-    {{ cdp.identifier_entries(relation, keep) }}
-) as given
-{%- endmacro %}
-
-{# The same with value_as_given, as each engine reads the array. #}
-{% macro identifier_entries(relation, keep) -%}
-    {{ return(adapter.dispatch('identifier_entries', 'cdp')(relation, keep)) }}
-{%- endmacro %}
-
-{% macro default__identifier_entries(relation, keep) -%}
-    {{ cdp.not_on_this_engine('identifier_entries') }}
-{%- endmacro %}
-
-{% macro duckdb__identifier_entries(relation, keep) -%}
-select
-    {% for name in keep %}{{ name }}, {% endfor %}
-    item_count,
+    place,
     entry."type" as identifier_type,
-    entry."value" as value_as_given
+    entry."value" as value_as_given,
+    is_plain
 from (
     select
         {% for name in keep %}{{ name }}, {% endfor %}
         len(entries) as item_count,
-        unnest(entries) as entry
+        unnest(entries) as entry,
+        unnest(range(len(entries))) as place,
+        is_plain
     from (
         select
             {% for name in keep %}{{ name }}, {% endfor %}
-            from_json(identifiers, '[{"type":"VARCHAR","value":"VARCHAR"}]') as entries
+            from_json(identifiers, '[{"type":"VARCHAR","value":"VARCHAR"}]') as entries,
+            {{ cdp.identifiers_are_plain('identifiers') }} as is_plain
         from {{ relation }}
     ) as parsed
 ) as exploded
+{%- endmacro %}
+
+{# Whether no value in an `identifiers` array needs more than lower case: nothing but visible ASCII without escapes, and none
+   of the marks around an address. #}
+{% macro identifiers_are_plain(identifiers) -%}
+    {{ return(adapter.dispatch('identifiers_are_plain', 'cdp')(identifiers)) }}
+{%- endmacro %}
+
+{% macro default__identifiers_are_plain(identifiers) -%}
+    not {{ cdp.matches_pattern(identifiers, "[^!-~]|[\\\\<']|[oO]:") }}
+{%- endmacro %}
+
+{# A pattern would cost five times as much, and a full resolution has millions. #}
+{% macro duckdb__identifiers_are_plain(identifiers) -%}
+    strlen({{ identifiers }}) = length({{ identifiers }})
+            {%- for mark in [' ', '\\', '<', "''", '\u007f', 'o:', 'O:'] %}
+            and not contains({{ identifiers }}, '{{ mark }}')
+            {%- endfor %}
 {%- endmacro %}
 
 {# Bytes of an md5 in hexadecimal, in the given order: DuckDB reads the first eight from the last to the first. #}

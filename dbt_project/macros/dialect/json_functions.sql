@@ -104,6 +104,7 @@ return {{ result }}
         'json_merge': (['base', 'patch'], 'merged(base, patch)'),
         'external_identifiers': (['given'], 'externals(given)'),
         'consents': (['given', 'regulation'], 'consents(given, regulation)'),
+        'composed': (['given'], "given === null ? null : given.normalize('NFC')"),
     }) }}
 {%- endmacro %}
 

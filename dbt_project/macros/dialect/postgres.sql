@@ -8,18 +8,16 @@
     landing.hash64({{ expression }})
 {%- endmacro %}
 
-{% macro postgres__matches_pattern(expression, pattern) -%}
-    {{ expression }} ~ '{{ pattern | replace("'", "''") }}'
-{%- endmacro %}
-
-{% macro postgres__identifier_entries(relation, keep) -%}
+{% macro postgres__explode_identifiers(relation, keep) -%}
 select
     {% for name in keep %}listed.{{ name }}, {% endfor %}
     json_array_length(cast(listed.identifiers as json)) as item_count,
+    entries.place - 1 as place,
     (entries.entry ->> 'type') collate "C" as identifier_type,
-    (entries.entry ->> 'value') collate "C" as value_as_given
+    (entries.entry ->> 'value') collate "C" as value_as_given,
+    {{ cdp.identifiers_are_plain('listed.identifiers') }} as is_plain
 from {{ relation }} as listed
-cross join lateral json_array_elements(cast(listed.identifiers as json)) as entries (entry)
+cross join lateral json_array_elements(cast(listed.identifiers as json)) with ordinality as entries (entry, place)
 {%- endmacro %}
 
 {# The loader keeps a record's canonical JSON only where it differs from the record as it came. #}

@@ -5,11 +5,6 @@
     cast(floor(to_number({{ cdp.md5_bytes('md5(' ~ expression ~ ')', [7, 6, 5, 4, 3, 2, 1, 0]) }}, 'XXXXXXXXXXXXXXXX') / 2) as bigint)
 {%- endmacro %}
 
-{# regexp_like wants the whole text to match. #}
-{% macro snowflake__matches_pattern(expression, pattern) -%}
-    regexp_like({{ expression }}, {{ cdp.text_literal('.*(' ~ pattern ~ ').*') }}, 's')
-{%- endmacro %}
-
 {% macro snowflake__text_literal(text) -%}
     '{{ text | replace("\\", "\\\\") | replace("'", "''") }}'
 {%- endmacro %}
@@ -19,12 +14,14 @@
     {{ return(adapter.quote(name | upper)) }}
 {%- endmacro %}
 
-{% macro snowflake__identifier_entries(relation, keep) -%}
+{% macro snowflake__explode_identifiers(relation, keep) -%}
 select
     {% for name in keep %}listed.{{ name }}, {% endfor %}
     array_size(parse_json(listed.identifiers)) as item_count,
+    entries.index as place,
     cast(get_path(entries.value, 'type') as text) as identifier_type,
-    cast(get_path(entries.value, 'value') as text) as value_as_given
+    cast(get_path(entries.value, 'value') as text) as value_as_given,
+    {{ cdp.identifiers_are_plain('listed.identifiers') }} as is_plain
 from {{ relation }} as listed
 cross join lateral flatten(input => parse_json(listed.identifiers)) as entries
 {%- endmacro %}

@@ -13,21 +13,17 @@
     ), 16, -10) as bigint), 1)
 {%- endmacro %}
 
-{# Java's $ also stands before a line break at the end; elsewhere it is the very end. #}
-{% macro spark__matches_pattern(expression, pattern) -%}
-    {%- set pattern = pattern[:-1] ~ "\\z" if pattern.endswith('$') and not pattern.endswith("\\$") else pattern -%}
-    {{ expression }} rlike '{{ pattern | replace("\\", "\\\\") | replace("'", "\\'") }}'
-{%- endmacro %}
-
-{% macro spark__identifier_entries(relation, keep) -%}
+{% macro spark__explode_identifiers(relation, keep) -%}
 select
     {% for name in keep %}given.{{ name }}, {% endfor %}
     size(parsed.entries) as item_count,
+    exploded.place,
     exploded.entry.type as identifier_type,
-    exploded.entry.value as value_as_given
+    exploded.entry.value as value_as_given,
+    {{ cdp.identifiers_are_plain('given.identifiers') }} as is_plain
 from {{ relation }} as given
 lateral view explode(array(from_json(given.identifiers, 'array<struct<type: string, value: string>>'))) parsed as entries
-lateral view explode(parsed.entries) exploded as entry
+lateral view posexplode(parsed.entries) exploded as place, entry
 {%- endmacro %}
 
 {# A canonical copy: without spaces between its tokens, with escapes resolved. #}

@@ -9,6 +9,8 @@
    A forced group's handle goes with the member that it stands with: that one is the group's strongest in the message, so no
    other member is left when it is dropped.
 
+   Of a cut pair the one that would be dropped first leaves the messages that carry both.
+
    The model's SQL gives (arrival, identifier, stands_with, node, drop_order); `holdings` says what a node counts against which rule and how
    much the rule allows. The relation holds (arrival, identifier, rule): rule is `cut` or `merge_protection`. #}
 
@@ -25,10 +27,10 @@
         cdp.filled('contested', sql)
         + cdp.filled('drops_0',
             "select distinct gone.arrival, gone.identifier, 'cut' as rule from " ~ decisions ~ ' as cuts inner join '
-            ~ contested ~ ' as strong on strong.identifier = case when cuts.a_is_weaker then cuts.b_identifier else cuts.a_identifier end'
-            ~ ' inner join ' ~ contested ~ ' as weak on weak.arrival = strong.arrival and weak.identifier = case when '
-            ~ "cuts.a_is_weaker then cuts.a_identifier else cuts.b_identifier end inner join " ~ contested ~ ' as gone on '
-            ~ "gone.arrival = weak.arrival and gone.stands_with = weak.identifier where cuts.action = 'cut'")
+            ~ contested ~ ' as one on one.identifier = cuts.a_identifier inner join ' ~ contested ~ ' as other on '
+            ~ 'other.arrival = one.arrival and other.identifier = cuts.b_identifier inner join ' ~ contested ~ ' as gone on '
+            ~ 'gone.arrival = one.arrival and gone.stands_with = case when one.drop_order > other.drop_order '
+            ~ "then one.identifier else other.identifier end where cuts.action = 'cut'")
         + cdp.filled('waiting_0',
             'select contested.arrival, contested.identifier, contested.stands_with, contested.node, contested.drop_order from ' ~ contested
             ~ ' as contested left join ' ~ cdp.scratch('drops_0') ~ ' as drops on drops.arrival = contested.arrival '

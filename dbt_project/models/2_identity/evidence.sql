@@ -28,7 +28,7 @@ spelled as (
         received_at,
         profile_id,
         identifier_type,
-        {{ normalised_identifier('identifier_type', 'trimmed_value') }} as identifier_value
+        {{ spelled_identifier('identifier_type', 'value_as_given', plain='is_plain') }} as identifier_value
     from entries
 )
 

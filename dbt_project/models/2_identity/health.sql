@@ -23,14 +23,22 @@ entries as (
     {{ explode_identifiers(ref('owners'), ['profile_id']) }}
 ),
 
+spelled as (
+    select
+        profile_id,
+        identifier_type,
+        {{ spelled_identifier('identifier_type', 'value_as_given', plain='is_plain') }} as identifier_value
+    from entries
+    where item_count > 1
+),
+
 sharing as (
     select
         identifier_type,
-        {{ normalised_identifier('identifier_type', 'trimmed_value') }} as identifier_value,
+        identifier_value,
         count(distinct profile_id) as people
-    from entries
-    where item_count > 1
-    group by identifier_type, {{ normalised_identifier('identifier_type', 'trimmed_value') }}
+    from spelled
+    group by identifier_type, identifier_value
     having count(distinct profile_id) > 1
 ),
 

@@ -6,6 +6,7 @@ with linkable as (
         sightings.arrival,
         sightings.identifier,
         sightings.item_count,
+        sightings.place,
         identifiers.node,
         identifiers.founded_at is null as is_new
     from {{ ref('sightings') }} as sightings
@@ -21,8 +22,9 @@ attached as (
         row_number() over (
             partition by linkable.arrival, forced.handle
             order by
-                {{ identifier_priority('forced.identifier_type') }}, forced.identifier_type, forced.identifier_value
-        ) as place
+                {{ identifier_priority('forced.identifier_type') }}, linkable.place,
+                forced.identifier_type, forced.identifier_value
+        ) as strength
     from linkable
     inner join {{ ref('forced') }} as forced on forced.identifier = linkable.identifier
 )
@@ -44,4 +46,4 @@ select
     attached.identifier as stands_with
 from attached
 inner join {{ ref('seen_identifiers') }} as handles on handles.identifier = attached.handle
-where attached.place = 1
+where attached.strength = 1

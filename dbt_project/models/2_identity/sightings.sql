@@ -1,4 +1,5 @@
--- Each identifier of each set that this build met first, normalised, with its 63-bit key. One row per (tuple, place in it).
+-- Each identifier of each set that this build met first, as its type spells it, with its 63-bit key. One row per (tuple, place
+-- in it; the first is 0).
 {{ config(materialized='intermediate') }}
 with new_tuples as (
     select
@@ -14,14 +15,15 @@ entries as (
     {{ explode_identifiers('new_tuples', ['arrival', 'first_seen_at', 'last_seen_at']) }}
 ),
 
-normalised as (
+spelled as (
     select
         arrival,
         first_seen_at,
         last_seen_at,
         item_count,
+        place,
         identifier_type,
-        {{ normalised_identifier('identifier_type', 'trimmed_value') }} as identifier_value
+        {{ spelled_identifier('identifier_type', 'value_as_given', plain='is_plain') }} as identifier_value
     from entries
 )
 
@@ -30,8 +32,9 @@ select
     first_seen_at,
     last_seen_at,
     item_count,
+    place,
     identifier_type,
     identifier_value,
     {{ identifier_key('identifier_type', 'identifier_value') }} as identifier
-from normalised
+from spelled
 where identifier_value is not null

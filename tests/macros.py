@@ -1,0 +1,55 @@
+"""Macros of the project as SQL, without dbt: for tests of one macro on a bare connection."""
+
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import jinja2
+
+from tests.harness import PROJECT
+
+
+class _Returned(Exception):
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _return(value: Any) -> None:
+    raise _Returned(value)
+
+
+@cache
+def _text() -> str:
+    texts = [file.read_text() for file in sorted((PROJECT / "dbt_project" / "macros").rglob("*.sql"))]
+    return "".join(text for text in texts if "{% materialization" not in text and "{% test" not in text)
+
+
+def rendered(engine: str, macro: str, *arguments: Any, rules: dict[str, Any] | None = None, **named: Any) -> Any:
+    """What the macro gives for the engine; `rules` stand for `vars: identity`."""
+
+    def called(name: str) -> Callable[..., Any]:
+        def call(*given: Any, **more: Any) -> Any:
+            try:
+                return getattr(module, name)(*given, **more)
+            except _Returned as returned:
+                return returned.value
+
+        return call
+
+    class Namespace:
+        def __getattr__(self, name: str) -> Any:
+            return called(name)
+
+    class Adapter:
+        @staticmethod
+        def dispatch(name: str, _package: str) -> Callable[..., Any]:
+            of_engine = f"{engine}__{name}"
+            return called(of_engine if hasattr(module, of_engine) else f"default__{name}")
+
+    environment = jinja2.Environment(extensions=["jinja2.ext.do"])
+    environment.globals.update(
+        {"cdp": Namespace(), "adapter": Adapter, "return": _return, "var": lambda _: rules, "modules": {"re": re}}
+    )
+    module = environment.from_string(_text()).module
+    return called(macro)(*arguments, **named)
