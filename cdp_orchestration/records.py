@@ -12,6 +12,8 @@ from typing import Any
 
 import simplejson
 
+from cdp_orchestration.unambiguous import DEEPEST, nested_too_deeply, repeats, without_repeats
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -47,19 +49,41 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON value")
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+class _Repeated(Exception):
+    """A name stands twice in one object."""
+
+
+def _told_apart(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        raise _Repeated
+    return names
+
+
+def _told_apart_by_engines(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if repeats(name for name, _ in pairs):
+        raise _Repeated
+    return dict(pairs)
+
+
+# Numbers are only looked at: as floats, a number may be as long as it likes.
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=float)
+_careful_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=float, object_pairs_hook=_told_apart)
+_wary_decoder = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_int=float, object_pairs_hook=_told_apart_by_engines
+)
 _surrogate = re.compile(r"\\u[dD][89a-fA-F]")
 _SPACE = " \t\r\n"
 
 
-def parse_json(text: str, start: int = 0) -> tuple[Any, int]:
+def parse_json(text: str, start: int = 0, decoder: json.JSONDecoder = _decoder) -> tuple[Any, int]:
     """The JSON value that begins at `start`, and the index after it.
 
     Raises ValueError (which says why) for what is not strict JSON: NaN, Infinity, a lone surrogate escape, which
     DuckDB's parser refuses too, or nesting that is too deep.
     """
     try:
-        value, end = _decoder.raw_decode(text, start)
+        value, end = decoder.raw_decode(text, start)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if _surrogate.search(text, start, end):
@@ -71,7 +95,8 @@ def parse_json(text: str, start: int = 0) -> tuple[Any, int]:
 
 
 def json_record(text: str, where: str = "", file: str | None = None) -> Record:
-    """`text` as a record: its payload is the text as it came, without white space around it.
+    """`text` as a record: its payload is the text as it came, without white space around it, and of names that an object
+    repeats only the first.
 
     Never raises: what is not one strict JSON value in valid Unicode gets an error that begins with `where`
     ("line 3", say).
@@ -85,12 +110,27 @@ def json_record(text: str, where: str = "", file: str | None = None) -> Record:
             readable = text.encode("utf-8", "surrogateescape" if _escaped(text) else "replace")
             return Record(readable.decode("utf-8", "replace"), f"{prefix}not valid UTF-8", file)
     try:
-        end = parse_json(text)[1]
-        if end != len(text):
-            raise ValueError(f"more text after the value, at column {end + 1}")
+        text = strict(text)
     except ValueError as error:
         return Record(text, f"{prefix}not valid JSON: {error}", file)
     return Record(text, None, file)
+
+
+def strict(text: str) -> str:
+    """`text`, where it is one JSON value that every engine reads alike; of names that an object repeats only the first.
+
+    Raises ValueError (which says why) where it is not.
+    """
+    repeated = False
+    try:
+        end = parse_json(text, decoder=_wary_decoder if "\\u0000" in text else _careful_decoder)[1]
+    except _Repeated:
+        end, repeated = parse_json(text)[1], True
+    if end != len(text):
+        raise ValueError(f"more text after the value, at column {end + 1}")
+    if nested_too_deeply(text):
+        raise ValueError(f"nested deeper than {DEEPEST} levels")
+    return without_repeats(text) if repeated else text
 
 
 def _escaped(text: str) -> bool:
