@@ -208,16 +208,19 @@ def load() -> None:
 @main.command()
 def check() -> None:
     """Check the definitions: every defs.yaml, model, sync and staging model; changes nothing."""
-    from cdp_orchestration.checks import check_definitions
+    from cdp_orchestration.checks import check_definitions, notes
     from cdp_orchestration.pipeline import quiet_output, ready_home
 
     home = ready_home()
     with quiet_output(home.root / "logs" / "cdp.log"):
         problems = check_definitions()
+        noted = [] if problems else notes()
     for problem in problems:
         ERR.print(f"- {problem}")
     if problems:
         sys.exit(1)
+    for note in noted:
+        OUT.print(f"- {note}", soft_wrap=True)
     OUT.print("Definitions are in order.")
 
 

@@ -144,6 +144,10 @@ class Landing:
         ]
         return sorted(found, key=lambda batch: batch.batch_seq)
 
+    def streams(self) -> list[tuple[str, str]]:
+        """(source, stream) of every folder that a stream ever had here, by name."""
+        return [(folder.parent.name, folder.name) for folder in self._stream_folders()]
+
     def last_seq(self) -> int:
         """The largest batch_seq published so far, over all sources; 0 when there is none."""
         return max((_seq(path) for f in self._stream_folders() for path in self._published(f)), default=0)

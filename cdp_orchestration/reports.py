@@ -1,6 +1,7 @@
 """What the operator's verbs show: tables read from the warehouse, the landing manifests and the ledger."""
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -160,14 +161,24 @@ def quarantine(home: Home, samples: int, console: Console) -> int:
         console.print(table("Quarantine", ["stream", "scope", "reason", "field", "count"], rows))
         for stream, scope, reason, field, _ in rows:
             examples = connection.execute(
-                "select batch_id, record_no, coalesce(detail, ''), left(coalesce(payload, ''), 160) from staging.quarantine "
+                "select coalesce(file, ''), file_record_no, batch_seq, record_no, coalesce(detail, ''), "
+                "left(coalesce(payload, ''), 160) from staging.quarantine "
                 "where source || '.' || stream = ? and scope = ? and reason = ? and coalesce(field, '') = ? "
                 "order by batch_seq, record_no limit ?",
                 [stream, scope, reason, field, samples],
             ).fetchall()
             console.print()
-            console.print(table(f"{stream}: {reason} {field}", ["batch", "record", "detail", "payload"], examples))
+            shown = [(file, _place(file, number, batch, record, detail), detail, payload)
+                     for file, number, batch, record, detail, payload in examples]  # fmt: skip
+            console.print(table(f"{stream}: {reason} {field}", ["file", "place", "detail", "payload"], shown))
     return sum(row[4] for row in rows)
+
+
+def _place(file: str, number: int | None, batch: int, record: int, detail: str) -> str:
+    """Where in its file a record stands: the line, where the reader said it, else its number; without a file, its batch."""
+    if line := re.match(r"line \d+", detail):
+        return line.group()
+    return f"record {number}" if file and number else f"batch {batch}, record {record + 1}"
 
 
 def as_json(value: Any) -> str:

@@ -14,7 +14,8 @@ from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import Home
 from cdp_orchestration.pipeline import load_definitions
 from cdp_orchestration.project import dbt_project
-from cdp_orchestration.warehouse import NothingBuilt, Warehouse
+from cdp_orchestration.streams import landed_not_read, read_streams
+from cdp_orchestration.warehouse import NothingBuilt, Reading, Warehouse
 
 # In the order data flows.
 GROUPS = ["sources", "staging", "identity", "profiles", "attributes", "audiences", "activation", "destinations"]
@@ -29,8 +30,8 @@ def show_status(home: Home, console: Console) -> None:
     try:
         with Warehouse(home).reading() as connection:
             console.print()
-            console.print(reports.table(
-                "Records", ["stream", "landed", "accepted", "duplicate", "quarantined"], reports.intake(connection)))  # fmt: skip
+            columns = ["stream", "landed", "accepted", "duplicate", "quarantined", "state"]
+            console.print(reports.table("Records", columns, _records(home, connection)))
             build = connection.execute(
                 "select as_of, through_batch_seq, build_id from staging.current_build"
             ).fetchone()
@@ -42,6 +43,17 @@ def show_status(home: Home, console: Console) -> None:
     console.print()
     console.print(reports.table(
         "Syncs", ["sync", "destination", "holds", "owes add", "update", "remove", "withheld", "state"], _syncs(home)))  # fmt: skip
+
+
+def _records(home: Home, connection: Reading) -> reports.Rows:
+    """Streams of messages, then what landed and becomes none: tables, and what nothing reads."""
+    manifest = json.loads(dbt_project(home).manifest_path.read_text())
+    known = {f"{source}.{stream}" for source, stream in read_streams(manifest)}
+    rows: reports.Rows = [(*row, "") for row in reports.intake(connection) if row[0] in known]
+    for unread in landed_not_read(home, manifest):
+        state = "table" if unread.is_table else "landed, not read"
+        rows.append((f"{unread.source}.{unread.stream}", unread.records, None, None, None, state))
+    return rows
 
 
 def _assets(definitions: dg.Definitions, instance: dg.DagsterInstance) -> list[tuple[str, str, str, object]]:

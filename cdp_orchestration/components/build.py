@@ -21,6 +21,7 @@ from cdp_orchestration.home import Home, current_home
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.progress import say
+from cdp_orchestration.streams import landed_not_read
 from cdp_orchestration.warehouse import Warehouse
 
 KEPT_INVOCATIONS = 20
@@ -50,6 +51,11 @@ def build(
         check_overrides(identity_rules())
         Warehouse(home, say).check()
         take_in(home, manifest)
+        for unread in landed_not_read(home, manifest):
+            if not unread.is_table:
+                say(
+                    f"landed, not read: {unread.source}.{unread.stream} ({unread.records:,} records); `cdp check` says more."
+                )
         fingerprint = rules.fingerprint(manifest)
         full = config.full_refresh
         before = rules.fingerprint_of_last_build(Warehouse(home, say))

@@ -19,6 +19,35 @@
     {{ return({'after': after, 'through': through if through is not none else 0}) }}
 {%- endmacro %}
 
+{# The streams whose records become messages, as [source, stream] pairs: what the staging models read that the list of streams at
+   the top of arrivals.sql names. A source that only describes (`meta: {stream: table}` in its twin) is no stream. #}
+{% macro read_streams() -%}
+    {%- set found = [] -%}
+    {%- if execute -%}
+        {%- for staging in graph.nodes['model.cdp.arrivals'].depends_on.nodes if staging in graph.nodes -%}
+            {%- for origin in graph.nodes[staging].depends_on.nodes if origin in graph.sources -%}
+                {%- set source = graph.sources[origin] -%}
+                {%- set meta = source.config.get('meta') or source.meta or {} -%}
+                {%- set pair = [source.source_name, source.name] -%}
+                {%- if source.source_name != 'cdp' and meta.get('stream') != 'table' and pair not in found -%}
+                    {%- do found.append(pair) -%}
+                {%- endif -%}
+            {%- endfor -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+{# Whether a stream is one of those. #}
+{% macro is_read(source, stream) -%}
+    (
+        {% for source_name, stream_name in cdp.read_streams() -%}
+        ({{ source }} = '{{ source_name }}' and {{ stream }} = '{{ stream_name }}') or
+        {% endfor -%}
+        1 = 0
+    )
+{%- endmacro %}
+
 {# The one value that a query returns; none at parse time. #}
 {% macro scalar(sql) -%}
     {%- if not execute -%}{{ return(none) }}{%- endif -%}
