@@ -57,7 +57,8 @@ FUNCTIONS = {
             unnest""",
         "databricks": """array array_join array_repeat concat_ws conv date_add date_format explode filter from_json
             get_json_object json_array_length map map_entries named_struct posexplode position raise_error schema_of_variant
-            shiftrightunsigned size split timestampadd to_json transform try_cast zip_with convert_timezone exists rlike""",
+            shiftrightunsigned size split timestampadd to_json transform try_cast try_parse_json try_variant_get zip_with
+            convert_timezone exists rlike""",
     }.items()
 }
 

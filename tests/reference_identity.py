@@ -26,7 +26,9 @@ class Message:
 
     def named(self, name: str) -> "Message":
         """The same message in a world of that name; an e-mail stays one, a phone number, too."""
-        named = tuple((kind, value if value == "null" else _named(kind, value, name)) for kind, value in self.identifiers)
+        named = tuple(
+            (kind, value if value == "null" else _named(kind, value, name)) for kind, value in self.identifiers
+        )
         return replace(self, message_id=f"{self.message_id}-{name}", identifiers=named)
 
 

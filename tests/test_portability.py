@@ -137,6 +137,14 @@ def test_what_delivery_asks_is_taken_too(engine: str) -> None:
     assert faults(sql.replace("?", "'x'"), engine) == []
 
 
+class Types:
+    """What dbt calls a text."""
+
+    @staticmethod
+    def type_string() -> str:
+        return "varchar"
+
+
 def rendered(file: str, macro: str, *arguments: Any) -> str:
     """A macro of macros/dialect, without dbt."""
 
@@ -145,9 +153,11 @@ def rendered(file: str, macro: str, *arguments: Any) -> str:
             engine = "duckdb" if file == "json" else file
             return getattr(module, f"{engine}__{name}", None) or getattr(module, name)
 
-    text = "".join((MACROS / f"{name}.sql").read_text() for name in ("hashing", "json_functions", file))
+    text = "".join(
+        (MACROS / f"{name}.sql").read_text() for name in ("hashing", "json_functions", "numbers", "text", file)
+    )
     module = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(text).make_module(
-        {"cdp": Namespace(), "adapter": None, "dbt": None, "exceptions": None}
+        {"cdp": Namespace(), "adapter": None, "dbt": Types, "exceptions": None}
     )  # fmt: skip
     return str(getattr(module, macro)(*arguments))
 
@@ -219,6 +229,9 @@ def test_external_ids_and_consents_are_read_as_duckdb_reads_them() -> None:
         for text in [
             '[{"id":"1","type":"crm","collection":"users"},{"id":2,"type":"erp"},{"id":" ","type":"x"},{"id":"3","type":"x","collection":"accounts"}]',
             '[{"id":"a\\"b","type":"é"},{"id":null,"type":"x"},{"type":"y"},"text",1,null,[]]',
+            '[{"id":4214.0,"type":"x"},{"id":["a"],"type":"x"},{"id":{},"type":"x"},{"id":true,"type":"x"},{"id":"7","type":[1]}]',
+            '[{"id":"true","type":"x"},{"id":"[1]","type":"x"},{"id":12345678901234567890,"type":5}]',
+            '{"\\"Marketing\\"":true,"":false,"C:\\\\":"false","*":true,"$.x":[true]}',
             "[]",
             '{"Marketing":true,"Ads":false,"x":"true","y":1,"z":null}',
             '{"id":"1","type":"crm"}',
@@ -229,8 +242,9 @@ def test_external_ids_and_consents_are_read_as_duckdb_reads_them() -> None:
     for macro, result in (
         ("external_identifiers", "externals(given)"),
         ("preferences_as_consents", "consents(given, 'gdpr')"),
+        ("unreadable_externals", "unreadable(given) === 'true'"),
     ):
-        given = ("$a::varchar",) if macro == "external_identifiers" else ("$a::varchar", "gdpr")
+        given = ("$a::varchar", "gdpr") if macro == "preferences_as_consents" else ("$a::varchar",)
         assert by_javascript(result, texts, "given") == by_duckdb(rendered("json", f"duckdb__{macro}", *given), texts)
     entries = by_javascript(
         "entries(given)", [('{"a": 1, "b": {"c": [1, 2]}, "d": "x", "e": null}',), (None,), ("[1]",)], "given"

@@ -1,11 +1,13 @@
 {# How a staging model turns a landed record into a message. See docs/staging.md for the columns. #}
 
-{# Landed records of one stream with the given top-level fields of the record as text columns, as a CTE body.
+{# Landed records of one stream with the given top-level fields of the record as text columns, as a CTE body. A field is a
+   text, a number or a boolean; where it is an array or an object it is null and goes to quarantine, while the record stays.
+   Fields named in `nested` may hold anything: JSON text.
    `body` is the record as JSON text, as it came (what hashes are of), `document` the same as the engine reads fields from;
    both are null where it could not be read. #}
-{% macro landed(relation, fields=[]) -%}
+{% macro landed(relation, fields=[], nested=[]) -%}
     {%- set paths = {} -%}
-    {%- for field in fields -%}{%- do paths.update({field: [field]}) -%}{%- endfor -%}
+    {%- for field in fields + nested -%}{%- do paths.update({field: [field]}) -%}{%- endfor -%}
     {%- set records -%}
     (
         select
@@ -18,11 +20,19 @@
             _error as read_error,
             _payload as payload,
             case when _error is null then _payload end as body,
-            {{ cdp.landed_document() }} as document
+            {{ cdp.landed_document() }} as document,
+            case when _error is null and {{ cdp.holds_null_character('_payload') }} then '[{"reason":"null_character"}]' end
+                as {{ 'landed_faults' if fields else 'field_faults' }}
         from {{ relation }}
     )
     {%- endset -%}
-    {% if fields %}{{ cdp.with_json_fields(records, 'document', paths) }}{% else %}select * from {{ records }} as records{% endif %}
+    {% if fields -%}
+    {{ cdp.with_fields(records, 'document', paths, scalars=fields, raw=nested, more_faults=['landed_faults']) }}
+    {%- elif nested -%}
+    {{ cdp.with_json_fields(records, 'document', paths, nested) }}
+    {%- else -%}
+    select * from {{ records }} as records
+    {%- endif %}
 {%- endmacro %}
 
 {# The columns that every staging model hands on unchanged. #}
@@ -34,7 +44,8 @@
     landed_at,
     file,
     read_error,
-    payload
+    payload,
+    field_faults
 {%- endmacro %}
 
 {# message_id of a keyed record with a cursor: the same version of the same row is the same message, however often it lands. #}
@@ -53,13 +64,14 @@
     row_number() over (partition by batch_seq, file, {{ record }} order by record_no, item_no)
 {%- endmacro %}
 
-{# identifiers as a JSON array of {type, value}: `values` maps type to expression (or a list of them); null and blank are left out. #}
+{# identifiers as a JSON array of {type, value}: `values` maps type to expression (or a list of them); null and blank are left out.
+   The expressions are of fields that landed() or with_fields() read, which are no arrays or objects. #}
 {% macro identifiers(values, more=[]) -%}
     {%- set parts = [] -%}
     {%- for type, expressions in values.items() -%}
         {%- for expression in ([expressions] if expressions is string else expressions) -%}
             {%- do parts.append(
-                "case when trim(" ~ expression ~ ") <> '' then '{\"type\":\"" ~ type ~ "\",\"value\":' || "
+                "case when " ~ cdp.has_text(expression) ~ " then '{\"type\":\"" ~ type ~ "\",\"value\":' || "
                 ~ cdp.json_quote(expression) ~ " || '}' end"
             ) -%}
         {%- endfor -%}
@@ -91,9 +103,10 @@
 
 {# Fields of a message that make no sense and go to quarantine, while the message stays: a JSON array of
    {field, reason, detail}; null where every field is fine. `faults`: a list of {field, reason, when, detail}; `when` is a
-   condition, `detail` (the value as it came) may be left out. #}
-{% macro unusable_fields(faults) -%}
+   condition, `detail` (the value as it came) may be left out. `more`: columns that hold such arrays already. #}
+{% macro unusable_fields(faults, more=[]) -%}
     {%- set parts = [] -%}
+    {%- for held in more -%}{%- do parts.append(cdp.inner_faults(held)) -%}{%- endfor -%}
     {%- for fault in faults -%}
         {%- set detail = "coalesce(',\"detail\":' || " ~ cdp.json_quote(fault['detail']) ~ ", '')" if 'detail' in fault else "''" -%}
         {%- do parts.append(
@@ -102,6 +115,11 @@
         ) -%}
     {%- endfor -%}
     nullif('[' || {{ cdp.join_parts(parts) }} || ']', '[]')
+{%- endmacro %}
+
+{# An array of faults without its brackets. #}
+{% macro inner_faults(faults) -%}
+    substring({{ faults }}, 2, length({{ faults }}) - 2)
 {%- endmacro %}
 
 {# What a staging model hands to staging.arrivals. docs/staging.md says what each column means. #}
@@ -123,7 +141,11 @@
     consent,
     previous_id,
     missing_field,
-    unusable_field
+    -- One unusable field may be told by its name alone.
+    case
+        when unusable_field like '[%' then unusable_field
+        else '[{"field":' || {{ cdp.json_quote('unusable_field') }} || '}]'
+    end as unusable_field
 {%- endmacro %}
 
 {# Columns that a stream has nothing to say about, as nulls. #}

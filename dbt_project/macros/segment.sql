@@ -6,6 +6,7 @@
         'type': ['type'], 'message_id': ['messageId'], 'user_id': ['userId'], 'anonymous_id': ['anonymousId'],
         'previous_id': ['previousId'], 'group_id': ['groupId'], 'event': ['event'], 'name': ['name'], 'category': ['category'],
         'given_time': ['timestamp'], 'original_time': ['originalTimestamp'], 'sent_time': ['sentAt'], 'received_time': ['receivedAt'],
+        'batch': ['batch'],
         'document_traits': ['traits'], 'document_properties': ['properties'], 'context': ['context'],
         'traits_email': ['traits', 'email'], 'context_email': ['context', 'traits', 'email'],
         'traits_phone': ['traits', 'phone'], 'context_phone': ['context', 'traits', 'phone'],
@@ -13,6 +14,23 @@
         'advertising_id': ['context', 'device', 'advertisingId'], 'may_track': ['context', 'device', 'adTrackingEnabled'],
         'external_ids': ['context', 'externalIds'], 'preferences': ['context', 'consent', 'categoryPreferences'],
     }) }}
+{%- endmacro %}
+
+{% macro message_types() -%}
+    {{ return(['identify', 'track', 'page', 'screen', 'group', 'alias']) }}
+{%- endmacro %}
+
+{# What identifies, or is a name: a text or a number. #}
+{% macro segment_words() -%}
+    {{ return([
+        'message_id', 'user_id', 'anonymous_id', 'previous_id', 'group_id', 'event', 'name', 'category', 'traits_email', 'context_email',
+        'traits_phone', 'context_phone', 'device_id', 'advertising_id',
+    ]) }}
+{%- endmacro %}
+
+{# What is an object or an array where it makes sense. #}
+{% macro segment_structures() -%}
+    {{ return(['batch', 'document_traits', 'document_properties', 'context', 'external_ids', 'preferences']) }}
 {%- endmacro %}
 
 {% macro segment_messages(relation, timezone='UTC', regulation='gdpr') -%}
@@ -23,11 +41,22 @@ with records as (
     {{ cdp.landed(relation) }}
 ),
 
+-- An array of messages makes an envelope of a record, unless the record says that it is a message itself.
 marked as (
     select
         *,
-        case when {{ dbt.position("'\"batch\"'", 'body') }} > 0 then {{ cdp.json_text('document', ['batch']) }} end as envelope
-    from records
+        case
+            when {{ cdp.holds_array('batch') }} then case
+                when {{ cdp.json_text('document', ['type']) }} in ({{ cdp.string_literals(cdp.message_types()) }}) then null
+                else batch
+            end
+        end as envelope
+    from (
+        select
+            *,
+            case when {{ dbt.position("'\"batch\"'", 'body') }} > 0 then {{ cdp.json_value('document', ['batch']) }} end as batch
+        from records
+    ) as batched
 ),
 
 -- An envelope's own context and times hold for every message in it, unless the message says otherwise.
@@ -36,17 +65,19 @@ envelopes as (
         {{ cdp.record_columns() }},
         envelope,
         '{' || {{ cdp.join_parts([
-            "'\"context\":' || " ~ cdp.json_text('document', ['context']),
-            "'\"sentAt\":' || " ~ cdp.json_quote(cdp.json_text('document', ['sentAt'])),
-            "'\"receivedAt\":' || " ~ cdp.json_quote(cdp.json_text('document', ['receivedAt'])),
+            "'\"context\":' || " ~ cdp.json_value('document', ['context']),
+            "'\"sentAt\":' || " ~ cdp.json_value('document', ['sentAt']),
+            "'\"receivedAt\":' || " ~ cdp.json_value('document', ['receivedAt']),
         ]) }} || '}' as common
     from marked
-    where {{ cdp.json_kind('envelope') }} = 'array'
+    where envelope <> '[]'
 ),
 
 unfolded as (
     {{ cdp.explode_array(
-        'envelopes', ['batch_id', 'batch_seq', 'record_no', 'landed_at', 'file', 'read_error', 'payload', 'common'], 'envelope'
+        'envelopes',
+        ['batch_id', 'batch_seq', 'record_no', 'landed_at', 'file', 'read_error', 'payload', 'field_faults', 'common'],
+        'envelope'
     ) }}
 ),
 
@@ -58,20 +89,20 @@ items as (
         cast(null as {{ dbt.type_string() }}) as own_traits,
         cast(null as {{ dbt.type_string() }}) as own_properties
     from marked
-    where envelope is null or {{ cdp.json_kind('envelope') }} <> 'array' or envelope = '[]'
+    where envelope is null or envelope = '[]'
     union all
     select
         {{ cdp.record_columns() }},
         item_text as body,
         {{ cdp.as_document('item_text') }} as document,
         -- As they were sent: uniting objects leaves out what is null, and a null trait removes a trait.
-        {{ cdp.json_text('item_document', ['traits']) }} as own_traits,
-        {{ cdp.json_text('item_document', ['properties']) }} as own_properties
+        {{ cdp.json_value('item_document', ['traits']) }} as own_traits,
+        {{ cdp.json_value('item_document', ['properties']) }} as own_properties
     from (
         select
             *,
             {{ cdp.as_document('item') }} as item_document,
-            case when {{ cdp.json_kind('item') }} = 'object' then {{ cdp.json_merge('common', 'item') }} else item end as item_text
+            case when {{ cdp.holds_object('item') }} then {{ cdp.json_merge('common', 'item') }} else item end as item_text
         from unfolded
     ) as merged
 ),
@@ -80,22 +111,31 @@ items as (
 objects as (
     select
         {{ cdp.record_columns() }},
-        case when ltrim(body) like '{' || '%' then body end as body,
-        case when ltrim(body) like '{' || '%' then document end as document,
+        case when {{ cdp.holds_object('ltrim(body)') }} then body end as body,
+        case when {{ cdp.holds_object('ltrim(body)') }} then document end as document,
         own_traits,
         own_properties
     from items
 ),
 
 fields as (
-    {{ cdp.with_json_fields('objects', 'document', cdp.segment_fields()) }}
+    {{ cdp.with_fields(
+        'objects', 'document', cdp.segment_fields(), words=cdp.segment_words(), raw=cdp.segment_structures(), faults='unusable_words'
+    ) }}
 ),
 
 given as (
     select
         *,
         coalesce(own_traits, document_traits) as traits,
-        coalesce(own_properties, document_properties) as properties
+        coalesce(own_properties, document_properties) as properties,
+        -- A blank is no id.
+        case when {{ cdp.has_text('message_id') }} then message_id end as own_id,
+        -- What tells equal messages apart: without an id and without a time, also the file that they came in.
+        case
+            when {{ cdp.has_text('given_time') }} or {{ cdp.has_text('original_time') }} then body
+            else coalesce(file || '|', '') || body
+        end as said
     from fields
 ),
 
@@ -104,12 +144,9 @@ timed as (
         *,
         -- Equal records without a messageId are told apart by their place among their equals in the file.
         row_number() over (
-            partition by batch_seq, file, message_id, case when trim(message_id) <> '' then null else body end
+            partition by batch_seq, file, own_id, case when own_id is null then body end
             order by record_no, item_no
         ) as ordinal,
-        {{ cdp.json_kind('traits') }} as traits_kind,
-        {{ cdp.json_kind('properties') }} as properties_kind,
-        {{ cdp.json_kind('context') }} as context_kind,
         coalesce(given_time, original_time) as occurred_text,
         {{ cdp.to_utc('coalesce(given_time, original_time)', timezone) }} as claimed_at,
         {{ cdp.to_utc('sent_time', timezone) }} as sent_at,
@@ -120,8 +157,8 @@ timed as (
 select
     {{ cdp.record_columns() }},
     case
-        when trim(message_id) <> '' then message_id
-        when body is not null then {{ cdp.keyless_message_id(source_name, stream_name, 'body', 'ordinal') }}
+        when own_id is not null then own_id
+        when body is not null then {{ cdp.keyless_message_id(source_name, stream_name, 'said', 'ordinal') }}
     end as message_id,
     cast(null as {{ dbt.type_string() }}) as record_key,
     cast(null as {{ dbt.type_string() }}) as record_hash,
@@ -149,33 +186,35 @@ select
         },
         more=[cdp.external_identifiers('external_ids')],
     ) }} as identifiers,
-    case when type = 'identify' and traits_kind = 'object' then traits end as traits,
+    case when type = 'identify' and {{ cdp.holds_object('traits') }} then traits end as traits,
     case
         when type = 'group'
-            then {{ cdp.json_merge(cdp.object({'group_id': 'group_id'}), "case when traits_kind = 'object' then traits end") }}
-        when properties_kind = 'object' then properties
+            then {{ cdp.json_merge(cdp.object({'group_id': 'group_id'}), "case when " ~ cdp.holds_object('traits') ~ " then traits end") }}
+        when {{ cdp.holds_object('properties') }} then properties
     end as properties,
-    case when context_kind = 'object' then context end as context,
+    case when {{ cdp.holds_object('context') }} then context end as context,
     {{ cdp.preferences_as_consents('preferences', regulation) }} as consent,
     case when type = 'alias' then previous_id end as previous_id,
     case
         when body is null then null
+        when type is null and batch = '[]' then 'batch'
         when coalesce(type, '') = '' then 'type'
-        when type = 'track' and coalesce(trim(event), '') = '' then 'event'
-        when type = 'alias' and coalesce(trim(previous_id), '') = '' then 'previousId'
-        when type = 'group' and coalesce(trim(group_id), '') = '' then 'groupId'
+        when type = 'track' and not coalesce({{ cdp.has_text('event') }}, false) then 'event'
+        when type = 'alias' and not coalesce({{ cdp.has_text('previous_id') }}, false) then 'previousId'
+        when type = 'group' and not coalesce({{ cdp.has_text('group_id') }}, false) then 'groupId'
     end as missing_field,
     {{ cdp.unusable_fields([
         {'field': 'sentAt', 'reason': 'impossible_timestamp', 'when': 'sent_at is null and sent_time is not null',
          'detail': 'sent_time'},
         {'field': 'receivedAt', 'reason': 'impossible_timestamp', 'when': 'received_at is null and received_time is not null',
          'detail': 'received_time'},
-        {'field': 'traits', 'reason': 'not_an_object',
-         'when': "traits is not null and coalesce(traits_kind, '') <> 'object'"},
-        {'field': 'properties', 'reason': 'not_an_object',
-         'when': "properties is not null and coalesce(properties_kind, '') <> 'object'"},
-        {'field': 'context', 'reason': 'not_an_object',
-         'when': "context is not null and coalesce(context_kind, '') <> 'object'"},
-    ]) }} as unusable_field
+        {'field': 'traits', 'reason': 'not_an_object', 'when': "not (" ~ cdp.holds_object('traits') ~ ")", 'detail': 'traits'},
+        {'field': 'properties', 'reason': 'not_an_object', 'when': "not (" ~ cdp.holds_object('properties') ~ ")", 'detail': 'properties'},
+        {'field': 'context', 'reason': 'not_an_object', 'when': "not (" ~ cdp.holds_object('context') ~ ")", 'detail': 'context'},
+        {'field': 'context.externalIds', 'reason': 'not_a_text_or_number', 'when': cdp.unreadable_externals('external_ids'),
+         'detail': 'external_ids'},
+        {'field': 'context.consent.categoryPreferences', 'reason': 'not_an_object',
+         'when': "not (" ~ cdp.holds_object('preferences') ~ ")", 'detail': 'preferences'},
+    ], more=['unusable_words']) }} as unusable_field
 from timed
 {%- endmacro %}

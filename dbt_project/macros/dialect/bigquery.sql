@@ -32,6 +32,10 @@ cross join unnest(json_query_array(listed.identifiers)) as entry with offset as 
     )
 {%- endmacro %}
 
+{% macro bigquery__json_value(expression, path) -%}
+    nullif(json_query({{ expression }}, '{{ cdp.json_path(path) }}'), 'null')
+{%- endmacro %}
+
 {% macro bigquery__json_scalar(expression) -%}
     {{ cdp.bigquery__json_text(expression, []) }}
 {%- endmacro %}
@@ -52,7 +56,6 @@ select
     entries.entry_value
 from {{ relation }} as objects
 cross join unnest({{ cdp.landing_function('json_entries') }}(objects.{{ column }})) as entries
-where strpos(entries.entry_key, '"') = 0
 {%- endmacro %}
 
 {% macro bigquery__explode_array(relation, keep, column) -%}
@@ -82,6 +85,10 @@ cross join unnest(json_query_array(arrays.{{ column }})) as item with offset as 
 
 {% macro bigquery__external_identifiers(expression) -%}
     {{ cdp.landing_function('external_identifiers') }}({{ expression }})
+{%- endmacro %}
+
+{% macro bigquery__unreadable_externals(expression) -%}
+    coalesce({{ cdp.landing_function('unreadable_externals') }}({{ expression }}) = 'true', false)
 {%- endmacro %}
 
 {% macro bigquery__preferences_as_consents(expression, regulation) -%}

@@ -6,7 +6,28 @@
 {%- endmacro %}
 
 {% macro default__landed_document() -%}
-    case when _error is null then _payload end
+    case when _error is null then {{ cdp.without_null_character('_payload') }} end
+{%- endmacro %}
+
+{# JSON text whose strings hold no character U+0000, which no text of PostgreSQL can hold: U+FFFD stands in its place. Pairs of
+   backslashes are out of the way meanwhile (as a character that JSON text cannot hold), or the end of one would look like the
+   beginning of an escape. The loader of PostgreSQL does the same. #}
+{% macro without_null_character(expression) -%}
+    case
+        when {{ cdp.holds_null_character(expression) }}
+            then replace(
+                replace(
+                    replace({{ expression }}, {{ cdp.text_literal("\\\\") }}, chr(1)),
+                    {{ cdp.text_literal("\\u0000") }}, {{ cdp.text_literal("\\ufffd") }}
+                ),
+                chr(1), {{ cdp.text_literal("\\\\") }}
+            )
+        else {{ expression }}
+    end
+{%- endmacro %}
+
+{% macro holds_null_character(expression) -%}
+    {{ dbt.position(cdp.text_literal("\\u0000"), expression) }} > 0
 {%- endmacro %}
 
 {# JSON text, made by the macros here, as such a document. #}
@@ -18,32 +39,43 @@
     {{ expression }}
 {%- endmacro %}
 
-{# Many scalar fields of one JSON column at once, as text columns. `fields`: {column: path}, a path being a list of keys.
-   `source_sql` is a relation or CTE; its own columns stay. One parse per record on DuckDB. #}
-{% macro with_json_fields(source_sql, column, fields) -%}
-    {{ return(adapter.dispatch('with_json_fields', 'cdp')(source_sql, column, fields)) }}
+{# Many fields of one JSON column at once, as text columns: a scalar as plain text, an object or array as JSON text; those
+   named in `raw` always as JSON text, so that the first letter tells what they are. JSON null is null.
+   `fields`: {column: path}, a path being a list of keys. `source_sql` is a relation or CTE; its own columns stay. #}
+{% macro with_json_fields(source_sql, column, fields, raw=[]) -%}
+    {{ return(adapter.dispatch('with_json_fields', 'cdp')(source_sql, column, fields, raw)) }}
 {%- endmacro %}
 
-{% macro default__with_json_fields(source_sql, column, fields) -%}
+{% macro default__with_json_fields(source_sql, column, fields, raw) -%}
 select
     records.*,
     {% for name, path in fields.items() -%}
-    {{ cdp.json_text('records.' ~ column, path) }} as {{ name }}{{ ',' if not loop.last }}
+    {{ cdp.json_value('records.' ~ column, path) if name in raw else cdp.json_text('records.' ~ column, path) }} as {{ name }}{{ ',' if not loop.last }}
     {% endfor %}
 from {{ source_sql }} as records
 {%- endmacro %}
 
-{% macro duckdb__with_json_fields(source_sql, column, fields) -%}
+{# One parse per record for the texts, and one for what is raw. #}
+{% macro duckdb__with_json_fields(source_sql, column, fields, raw) -%}
+{%- set texts, values = [], [] -%}
+{%- for name in fields -%}{%- do (values if name in raw else texts).append(name) -%}{%- endfor -%}
 select
-    parsed.* exclude (parsed_values),
+    parsed.* exclude (parsed_texts, parsed_values),
     {% for name in fields -%}
-    parsed.parsed_values[{{ loop.index }}] as {{ name }}{{ ',' if not loop.last }}
+    {% if name in raw -%}
+    nullif(cast(parsed.parsed_values[{{ values.index(name) + 1 }}] as varchar), 'null') as {{ name }}{{ ',' if not loop.last }}
+    {%- else -%}
+    parsed.parsed_texts[{{ texts.index(name) + 1 }}] as {{ name }}{{ ',' if not loop.last }}
+    {%- endif %}
     {% endfor %}
 from (
     select
         records.*,
         json_extract_string(records.{{ column }}, [
-            {% for path in fields.values() %}'{{ cdp.json_path(path) }}'{{ ', ' if not loop.last }}{% endfor %}
+            {% for name in texts %}'{{ cdp.json_path(fields[name]) }}'{{ ', ' if not loop.last }}{% endfor %}
+        ]) as parsed_texts,
+        json_extract(records.{{ column }}, [
+            {% for name in values %}'{{ cdp.json_path(fields[name]) }}'{{ ', ' if not loop.last }}{% endfor %}
         ]) as parsed_values
     from {{ source_sql }} as records
 ) as parsed
@@ -64,6 +96,39 @@ from (
 
 {% macro duckdb__json_text(expression, path) -%}
     json_extract_string({{ expression }}, '{{ cdp.json_path(path) }}')
+{%- endmacro %}
+
+{# The value at a path as JSON text, a text in its quotes; null where it is missing or JSON null. #}
+{% macro json_value(expression, path) -%}
+    {{ return(adapter.dispatch('json_value', 'cdp')(expression, path)) }}
+{%- endmacro %}
+
+{% macro default__json_value(expression, path) -%}
+    {{ cdp.not_on_this_engine('json_value') }}
+{%- endmacro %}
+
+{% macro duckdb__json_value(expression, path) -%}
+    nullif(cast(json_extract({{ expression }}, '{{ cdp.json_path(path) }}') as varchar), 'null')
+{%- endmacro %}
+
+{# What a value is, by its JSON text without spaces around it (as json_value, `raw` fields and explode_* give it). #}
+{% macro holds_object(value) -%}
+    {{ value }} like '{' || '%'
+{%- endmacro %}
+
+{% macro holds_array(value) -%}
+    {{ value }} like '[%'
+{%- endmacro %}
+
+{# text, number, boolean, object or array. #}
+{% macro value_kind(value) -%}
+    case
+        when {{ value }} like '"%' then 'text'
+        when {{ cdp.holds_object(value) }} then 'object'
+        when {{ cdp.holds_array(value) }} then 'array'
+        when {{ value }} in ('true', 'false') then 'boolean'
+        when {{ value }} is not null then 'number'
+    end
 {%- endmacro %}
 
 {# A JSON text that holds one scalar ("x", 1, true), as plain text. #}
@@ -106,20 +171,29 @@ from (
     {{ cdp.not_on_this_engine('explode_object') }}
 {%- endmacro %}
 
+{# By structure, not by path: a name may be any text. Of a name that is repeated the first value counts. #}
 {% macro duckdb__explode_object(relation, keep, column) -%}
 select
     {% for name in keep %}{{ name }}, {% endfor %}
     entry_key,
-    cast(json_extract({{ column }}, '$."' || entry_key || '"') as varchar) as entry_value
+    entry_value
 from (
     select
         {% for name in keep %}{{ name }}, {% endfor %}
-        {{ column }},
-        unnest(json_keys({{ column }})) as entry_key
-    from {{ relation }}
-    where {{ column }} is not null
+        entry_keys,
+        generate_subscripts(entry_keys, 1) as entry_place,
+        unnest(entry_keys) as entry_key,
+        cast(unnest(entry_values) as varchar) as entry_value
+    from (
+        select
+            {% for name in keep %}{{ name }}, {% endfor %}
+            json_keys({{ column }}) as entry_keys,
+            json_extract({{ column }}, '$.*') as entry_values
+        from {{ relation }}
+        where {{ column }} is not null
+    ) as listed
 ) as keyed
-where position('"' in entry_key) = 0
+where list_position(entry_keys, entry_key) = entry_place
 {%- endmacro %}
 
 {# One row per element of a JSON array: `keep` columns, item_no (from 0), item (JSON text). #}
@@ -183,7 +257,8 @@ from (
     )
 {%- endmacro %}
 
-{# context.externalIds as further entries of an identifiers array (without brackets). #}
+{# context.externalIds (JSON text) as further entries of an identifiers array, without brackets: of entries whose id and type
+   are texts or numbers. #}
 {% macro external_identifiers(expression) -%}
     {{ return(adapter.dispatch('external_identifiers', 'cdp')(expression)) }}
 {%- endmacro %}
@@ -196,19 +271,45 @@ from (
     nullif(array_to_string(
         list_transform(
             list_filter(
-                cast(json_extract(case when {{ cdp.json_kind(expression) }} = 'array' then {{ expression }} end, '$[*]') as varchar[]),
-                lambda entry: trim(json_extract_string(entry, '$.type')) <> ''
+                cast(json_extract(case when {{ cdp.holds_array(expression) }} then {{ expression }} end, '$[*]') as varchar[]),
+                lambda entry: {{ cdp.has_text("json_extract_string(entry, '$.type')") }}
                 and coalesce(json_extract_string(entry, '$.collection'), 'users') = 'users'
-                and trim(json_extract_string(entry, '$.id')) <> ''
+                and {{ cdp.has_text("json_extract_string(entry, '$.id')") }}
+                and json_type(entry, '$.type') not in ('OBJECT', 'ARRAY', 'BOOLEAN')
+                and json_type(entry, '$.id') not in ('OBJECT', 'ARRAY', 'BOOLEAN')
             ),
             lambda entry: '{"type":' || cast(to_json(json_extract_string(entry, '$.type')) as varchar) || ',"value":'
-            || cast(to_json(json_extract_string(entry, '$.id')) as varchar) || '}'
+            || cast(to_json(case
+                when json_type(entry, '$.id') = 'VARCHAR' then json_extract_string(entry, '$.id')
+                else {{ cdp.whole_number("json_extract_string(entry, '$.id')") }}
+            end) as varchar) || '}'
         ),
         ','
     ), '')
 {%- endmacro %}
 
-{# context.consent.categoryPreferences {purpose: true or false} as a JSON array of {regulation, purpose, state}. #}
+{# Whether context.externalIds (JSON text) holds what external_identifiers cannot read: no array, an entry that is no object, an
+   id that is an array, an object or a boolean. #}
+{% macro unreadable_externals(expression) -%}
+    {{ return(adapter.dispatch('unreadable_externals', 'cdp')(expression)) }}
+{%- endmacro %}
+
+{% macro default__unreadable_externals(expression) -%}
+    {{ cdp.not_on_this_engine('unreadable_externals') }}
+{%- endmacro %}
+
+{% macro duckdb__unreadable_externals(expression) -%}
+    case
+        when {{ expression }} is null then false
+        when {{ cdp.holds_array(expression) }} then len(list_filter(
+            cast(json_extract({{ expression }}, '$[*]') as varchar[]),
+            lambda entry: json_type(entry) <> 'OBJECT' or json_type(entry, '$.id') in ('OBJECT', 'ARRAY', 'BOOLEAN')
+        )) > 0
+        else true
+    end
+{%- endmacro %}
+
+{# context.consent.categoryPreferences (JSON text), {purpose: true or false}, as a JSON array of {regulation, purpose, state}. #}
 {% macro preferences_as_consents(expression, regulation) -%}
     {{ return(adapter.dispatch('preferences_as_consents', 'cdp')(expression, regulation)) }}
 {%- endmacro %}
@@ -218,16 +319,14 @@ from (
 {%- endmacro %}
 
 {% macro duckdb__preferences_as_consents(expression, regulation) -%}
-    case when {{ cdp.json_kind(expression) }} = 'object' then nullif('[' || array_to_string(
+    case when {{ cdp.holds_object(expression) }} then nullif('[' || array_to_string(
         list_transform(
             list_filter(
-                json_keys({{ expression }}),
-                lambda purpose: json_extract_string({{ expression }}, '$."' || purpose || '"') in ('true', 'false')
+                list_zip(json_keys({{ expression }}), cast(json_extract({{ expression }}, '$.*') as varchar[])),
+                lambda answer: answer[2] in ('true', 'false', '"true"', '"false"')
             ),
-            lambda purpose: '{"regulation":"{{ regulation }}","purpose":' || cast(to_json(purpose) as varchar)
-            || ',"state":"' || case
-                when json_extract_string({{ expression }}, '$."' || purpose || '"') = 'true' then 'granted' else 'denied'
-            end || '"}'
+            lambda answer: '{"regulation":"{{ regulation }}","purpose":' || cast(to_json(answer[1]) as varchar)
+            || ',"state":"' || case when answer[2] in ('true', '"true"') then 'granted' else 'denied' end || '"}'
         ),
         ','
     ) || ']', '[]') end

@@ -46,6 +46,12 @@ function members(text) {  // key, its spelling, value as spelled; of repeated ke
 function plain(value) {  // a value as text, null where it is null or missing
     return value === undefined || value === 'null' ? null : value[0] === '"' ? JSON.parse(value) : value
 }
+function word(value) {  // a text or a number as text, a whole number without a fraction
+    if (value === undefined || value === 'null' || '[{tf'.indexOf(value[0]) >= 0) { return null }
+    if (value[0] === '"') { return JSON.parse(value) }
+    var number = Number(value)
+    return /[.eE]/.test(value) && Number.isInteger(number) && Math.abs(number) < 1e21 ? String(BigInt(number)) : value
+}
 function patched(base, patch) {  // RFC 7396
     if (patch[0] !== '{') { return patch }
     var mine = base[0] === '{' ? members(base) : [], theirs = members(patch), held = new Map()
@@ -67,13 +73,21 @@ function externals(given) {
     try { var text = given === null ? '' : compact(given) } catch (error) { return null }
     if (text[0] !== '[') { return null }
     parts(text).filter(function (part) { return part[0] === '{' }).forEach(function (part) {
-        var held = new Map(members(part).map(function (member) { return [member[0], plain(member[2])] }))
-        var type = held.get('type') || '', id = held.get('id') || '', of = held.get('collection')
-        if (type.trim() !== '' && id.trim() !== '' && (of === undefined || of === null || of === 'users')) {
+        var held = new Map(members(part).map(function (member) { return [member[0], member[2]] }))
+        var type = word(held.get('type')) || '', id = word(held.get('id')) || '', of = plain(held.get('collection'))
+        if (/[^ \t\r\n\f]/.test(type) && /[^ \t\r\n\f]/.test(id) && (of === undefined || of === null || of === 'users')) {
             found.push('{"type":' + JSON.stringify(type) + ',"value":' + JSON.stringify(id) + '}')
         }
     })
     return found.length ? found.join(',') : null
+}
+function unreadable(given) {
+    if (given === null) { return 'false' }
+    return String(given[0] !== '[' || parts(compact(given)).some(function (part) {
+        if (part[0] !== '{') { return true }
+        var held = new Map(members(part).map(function (member) { return [member[0], member[2]] }))
+        return held.has('id') && '[{tf'.indexOf(held.get('id')[0]) >= 0
+    }))
 }
 function consents(given, regulation) {
     var found = []
@@ -103,6 +117,7 @@ return {{ result }}
     {{ return({
         'json_merge': (['base', 'patch'], 'merged(base, patch)'),
         'external_identifiers': (['given'], 'externals(given)'),
+        'unreadable_externals': (['given'], 'unreadable(given)'),
         'consents': (['given', 'regulation'], 'consents(given, regulation)'),
         'composed': (['given'], "given === null ? null : given.normalize('NFC')"),
     }) }}

@@ -26,6 +26,38 @@
     try_cast({{ expression }} as {{ type }})
 {%- endmacro %}
 
+{# The text of a JSON number, a whole one without a fraction or an exponent: 4214.0 is 4214. (What is too long for a decimal
+   stays as it is.) #}
+{% macro whole_number(expression) -%}
+    case
+        when {{ expression }} = '-0.0' then '0'
+        when {{ expression }} like '%.0'
+            then substring({{ expression }}, 1, length({{ expression }}) - 2)
+        when {{ expression }} like '%e%' and {{ expression }} not like '%e-%'
+            then coalesce({{ cdp.digits_of('cast(' ~ expression ~ ' as ' ~ dbt.type_string() ~ ')') }}, {{ expression }})
+        else {{ expression }}
+    end
+{%- endmacro %}
+
+{# 1e21 in digits; null where there are more than 38 of them. #}
+{% macro digits_of(expression) -%}
+    {{ return(adapter.dispatch('digits_of', 'cdp')(expression)) }}
+{%- endmacro %}
+
+{% macro default__digits_of(expression) -%}
+    cast(null as {{ dbt.type_string() }})
+{%- endmacro %}
+
+{% macro duckdb__digits_of(expression) -%}
+    cast(try_cast({{ expression }} as decimal(38, 0)) as varchar)
+{%- endmacro %}
+
+{% macro postgres__digits_of(expression) -%}
+    cast(case
+        when abs(landing.try_numeric({{ expression }})) < 1e38 then cast(landing.try_numeric({{ expression }}) as numeric(38, 0))
+    end as text) collate "C"
+{%- endmacro %}
+
 {# A 64-bit floating point number. #}
 {% macro type_double() -%}
     {{ return(adapter.dispatch('type_double', 'cdp')()) }}

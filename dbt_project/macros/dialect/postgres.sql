@@ -30,14 +30,61 @@ cross join lateral json_array_elements(cast(listed.identifiers as json)) with or
 {%- endmacro %}
 
 {# One parse per record: the top-level fields come from json_to_record, deeper ones out of those. #}
-{% macro postgres__with_json_fields(source_sql, column, fields) -%}
+{% macro postgres__with_json_fields(source_sql, column, fields, raw) -%}
 {%- set tops = [] -%}
 {%- for path in fields.values() if path[0] not in tops -%}{%- do tops.append(path[0]) -%}{%- endfor -%}
 select
     records.*,
     {% for name, path in fields.items() -%}
+    {% if name in raw -%}
+    {{ cdp.postgres_raw('(parsed."' ~ path[0] ~ '" #> ' ~ cdp.postgres_path(path[1:]) ~ ')') }} as {{ name }}{{ ',' if not loop.last }}
+    {%- else -%}
     (parsed."{{ path[0] }}" #>> {{ cdp.postgres_path(path[1:]) }}) collate "C" as {{ name }}{{ ',' if not loop.last }}
+    {%- endif %}
     {% endfor %}
+from {{ source_sql }} as records
+cross join lateral json_to_record(
+    case when json_typeof(records.{{ column }}) = 'object' then records.{{ column }} else '{}' end
+) as parsed ({% for top in tops %}"{{ top }}" json{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+{# json_to_record spells the escapes of a text its own way. #}
+{% macro postgres_raw(value) -%}
+    (case json_typeof({{ value }})
+        when 'string' then landing.json_quote({{ value }} #>> cast('{}' as text[]))
+        when 'null' then null
+        else cast({{ value }} as text)
+    end) collate "C"
+{%- endmacro %}
+
+{# The record is taken apart once, and each part tells its own kind. (Layers of subqueries would be made one by the planner, which
+   repeats an expression wherever it is used.) #}
+{% macro postgres__with_fields(source_sql, column, fields, words, scalars, raw, faults, more_faults) -%}
+{%- set tops, told = [], [] -%}
+{%- for path in fields.values() if path[0] not in tops -%}{%- do tops.append(path[0]) -%}{%- endfor -%}
+select
+    records.*,
+    {% for name, path in fields.items() -%}
+    {%- set value = 'parsed."' ~ path[0] ~ '"' -%}
+    {%- if path | length > 1 -%}{%- set value = '(' ~ value ~ ' #> ' ~ cdp.postgres_path(path[1:]) ~ ')' -%}{%- endif -%}
+    {%- set text = '(' ~ value ~ " #>> cast('{}' as text[]))" -%}
+    {%- set refused = "('array', 'object', 'boolean')" if name in words else "('array', 'object')" -%}
+    {% if name in words + scalars -%}
+    {%- do told.append(
+        cdp.not_a_text_or_number(path, 'json_typeof(' ~ value ~ ') in ' ~ refused, 'cast(' ~ value ~ ' as text)')
+    ) -%}
+    (case
+        when json_typeof({{ value }}) = 'number' then {{ cdp.whole_number(text) }}
+        when json_typeof({{ value }}) not in {{ refused }} then {{ text }}
+    end) collate "C" as {{ name }},
+    {% elif name in raw -%}
+    {{ cdp.postgres_raw(value) }} as {{ name }},
+    {% else -%}
+    {{ text }} collate "C" as {{ name }},
+    {% endif %}
+    {%- endfor %}
+    {%- for column_name in more_faults -%}{%- do told.append(cdp.inner_faults('records.' ~ column_name)) -%}{%- endfor -%}
+    nullif('[' || {{ cdp.join_parts(told) }} || ']', '[]') collate "C" as {{ faults }}
 from {{ source_sql }} as records
 cross join lateral json_to_record(
     case when json_typeof(records.{{ column }}) = 'object' then records.{{ column }} else '{}' end
@@ -50,6 +97,10 @@ cross join lateral json_to_record(
 
 {% macro postgres__json_text(expression, path) -%}
     (cast({{ expression }} as json) #>> {{ cdp.postgres_path(path) }}) collate "C"
+{%- endmacro %}
+
+{% macro postgres__json_value(expression, path) -%}
+    nullif(cast(cast({{ expression }} as json) #> {{ cdp.postgres_path(path) }} as text), 'null') collate "C"
 {%- endmacro %}
 
 {% macro postgres__json_scalar(expression) -%}
@@ -67,7 +118,6 @@ select
     cast(entries.entry_value as text) collate "C" as entry_value
 from {{ relation }} as objects
 cross join lateral json_each(cast(objects.{{ column }} as json)) as entries (entry_key, entry_value)
-where position('"' in entries.entry_key) = 0
 {%- endmacro %}
 
 {% macro postgres__explode_array(relation, keep, column) -%}
@@ -95,18 +145,37 @@ cross join lateral json_array_elements(
 {% macro postgres__external_identifiers(expression) -%}
     (
         select string_agg(
-            '{"type":' || landing.json_quote(entry ->> 'type') || ',"value":' || landing.json_quote(entry ->> 'id') || '}',
+            '{"type":' || landing.json_quote(entry ->> 'type') || ',"value":' || landing.json_quote(case
+                when json_typeof(entry -> 'id') = 'string' then entry ->> 'id'
+                else {{ cdp.whole_number("entry ->> 'id'") }}
+            end) || '}',
             ',' order by place
         ) collate "C"
         from json_array_elements(
-            case when landing.json_kind({{ expression }}) = 'array' then cast({{ expression }} as json) end
+            case when {{ cdp.holds_array(expression) }} then cast({{ expression }} as json) end
         ) with ordinality as entries (entry, place)
         where
             json_typeof(entry) = 'object'
-            and trim(entry ->> 'type') <> ''
+            and {{ cdp.has_text("(entry ->> 'type')") }}
             and coalesce(entry ->> 'collection', 'users') = 'users'
-            and trim(entry ->> 'id') <> ''
+            and {{ cdp.has_text("(entry ->> 'id')") }}
+            and json_typeof(entry -> 'type') in ('string', 'number')
+            and json_typeof(entry -> 'id') in ('string', 'number')
     )
+{%- endmacro %}
+
+{% macro postgres__unreadable_externals(expression) -%}
+    case
+        when {{ expression }} is null then false
+        when {{ cdp.holds_array(expression) }} then exists (
+            select 1
+            from json_array_elements(
+                case when {{ cdp.holds_array(expression) }} then cast({{ expression }} as json) end
+            ) as entries (entry)
+            where json_typeof(entry) <> 'object' or json_typeof(entry -> 'id') in ('object', 'array', 'boolean')
+        )
+        else true
+    end
 {%- endmacro %}
 
 {% macro postgres__preferences_as_consents(expression, regulation) -%}
@@ -117,7 +186,7 @@ cross join lateral json_array_elements(
             ',' order by place
         ) || ']' collate "C"
         from json_each_text(
-            case when landing.json_kind({{ expression }}) = 'object' then cast({{ expression }} as json) end
+            case when {{ cdp.holds_object(expression) }} then cast({{ expression }} as json) end
         ) with ordinality as answers (purpose, answer, place)
         where answer in ('true', 'false')
     )

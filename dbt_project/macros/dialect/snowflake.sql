@@ -27,11 +27,12 @@ cross join lateral flatten(input => parse_json(listed.identifiers)) as entries
 {%- endmacro %}
 
 {# One parse per record. #}
-{% macro snowflake__with_json_fields(source_sql, column, fields) -%}
+{% macro snowflake__with_json_fields(source_sql, column, fields, raw) -%}
 select
     parsed.* exclude (parsed_document),
     {% for name, path in fields.items() -%}
-    cast(get_path(parsed.parsed_document, '{{ cdp.snowflake_path(path) }}') as text) as {{ name }}{{ ',' if not loop.last }}
+    {% set value = "get_path(parsed.parsed_document, '" ~ cdp.snowflake_path(path) ~ "')" -%}
+    {{ "nullif(to_json(" ~ value ~ "), 'null')" if name in raw else 'cast(' ~ value ~ ' as text)' }} as {{ name }}{{ ',' if not loop.last }}
     {% endfor %}
 from (
     select
@@ -47,6 +48,10 @@ from (
 
 {% macro snowflake__json_text(expression, path) -%}
     cast(get_path(try_parse_json({{ expression }}), '{{ cdp.snowflake_path(path) }}') as text)
+{%- endmacro %}
+
+{% macro snowflake__json_value(expression, path) -%}
+    nullif(to_json(get_path(try_parse_json({{ expression }}), '{{ cdp.snowflake_path(path) }}')), 'null')
 {%- endmacro %}
 
 {% macro snowflake__json_scalar(expression) -%}
@@ -69,7 +74,6 @@ select
     to_json(entries.value) as entry_value
 from {{ relation }} as objects
 cross join lateral flatten(input => try_parse_json(objects.{{ column }})) as entries
-where position('"' in entries.key) = 0
 {%- endmacro %}
 
 {% macro snowflake__explode_array(relation, keep, column) -%}
@@ -99,6 +103,10 @@ cross join lateral flatten(
 
 {% macro snowflake__external_identifiers(expression) -%}
     {{ cdp.landing_function('external_identifiers') }}({{ expression }})
+{%- endmacro %}
+
+{% macro snowflake__unreadable_externals(expression) -%}
+    coalesce({{ cdp.landing_function('unreadable_externals') }}({{ expression }}) = 'true', false)
 {%- endmacro %}
 
 {% macro snowflake__preferences_as_consents(expression, regulation) -%}

@@ -31,21 +31,35 @@ lateral view posexplode(parsed.entries) exploded as place, entry
     case when _error is null then get_json_object(_payload, '$') end
 {%- endmacro %}
 
-{# One parse per record for the top-level fields; deeper ones are read out of those. #}
-{% macro spark__with_json_fields(source_sql, column, fields) -%}
+{# One parse per record for the top-level fields; deeper ones are read out of those. A text loses its quotes on the way; a second
+   reading tells which were texts, where that counts. #}
+{% macro spark__with_json_fields(source_sql, column, fields, raw) -%}
 {%- set tops = [] -%}
 {%- for path in fields.values() if path[0] not in tops -%}{%- do tops.append(path[0]) -%}{%- endfor -%}
 select
     records.*,
     {% for name, path in fields.items() -%}
     {% set top = 'document_fields.`' ~ path[0] ~ '`' -%}
-    {{ cdp.json_text(top, path[1:]) if path | length > 1 else top }} as {{ name }}{{ ',' if not loop.last }}
+    {% set text = cdp.json_text(top, path[1:]) if path | length > 1 else top -%}
+    {{ cdp.spark_raw(text, 'document_values', path) if name in raw else text }} as {{ name }}{{ ',' if not loop.last }}
     {% endfor %}
 from {{ source_sql }} as records
 lateral view explode(array(from_json(
     case when records.{{ column }} like '{' || '%' then records.{{ column }} end,
     '{% for top in tops %}`{{ top }}` string{{ ', ' if not loop.last }}{% endfor %}'
 ))) parsed as document_fields
+{%- if raw %}
+lateral view explode(array(try_parse_json(records.{{ column }}))) typed as document_values
+{%- endif %}
+{%- endmacro %}
+
+{# JSON text of the value at a path: its text without quotes, and the document as a variant, which knows what it is. #}
+{% macro spark_raw(text, typed, path) -%}
+    nullif({{ cdp.spark_json_value(text, 'try_variant_get(' ~ typed ~ ", '$." ~ path | join('.') ~ "', 'variant')") }}, 'null')
+{%- endmacro %}
+
+{% macro spark__json_value(expression, path) -%}
+    {{ cdp.spark_raw(cdp.json_text(expression, path), 'try_parse_json(' ~ expression ~ ')', path) }}
 {%- endmacro %}
 
 {% macro spark__json_text(expression, path) -%}
@@ -109,7 +123,6 @@ select
     keyed.entry.value as entry_value
 from {{ relation }} as given
 lateral view explode({{ cdp.spark_entries('given.' ~ column) }}) keyed as entry
-where position('"' in keyed.entry.name) = 0
 {%- endmacro %}
 
 {% macro spark__explode_array(relation, keep, column) -%}
@@ -177,14 +190,41 @@ lateral view posexplode({{ cdp.spark_elements('given.' ~ column) }}) listed as i
             filter(
                 transform(
                     from_json(case when {{ cdp.json_kind(expression) }} = 'array' then {{ expression }} end, 'array<string>'),
-                    given -> from_json(given, 'type string, collection string, id string')
+                    given -> named_struct(
+                        'held', from_json(given, 'type string, collection string, id string'),
+                        'type_kind', {{ cdp.spark_kind('given', 'type') }}, 'id_kind', {{ cdp.spark_kind('given', 'id') }}
+                    )
                 ),
-                entry -> trim(entry.type) <> '' and coalesce(entry.collection, 'users') = 'users' and trim(entry.id) <> ''
+                entry -> {{ cdp.has_text('entry.held.type') }} and coalesce(entry.held.collection, 'users') = 'users'
+                and {{ cdp.has_text('entry.held.id') }}
+                and not {{ cdp.spark_is_no_word('entry.type_kind') }} and not {{ cdp.spark_is_no_word('entry.id_kind') }}
             ),
-            entry -> '{"type":' || {{ cdp.json_quote('entry.type') }} || ',"value":' || {{ cdp.json_quote('entry.id') }} || '}'
+            entry -> '{"type":' || {{ cdp.json_quote('entry.held.type') }} || ',"value":' || {{ cdp.json_quote(
+                "case when entry.id_kind = 'STRING' then entry.held.id else " ~ cdp.whole_number('entry.held.id') ~ " end"
+            ) }} || '}'
         ),
         ','
     ), '')
+{%- endmacro %}
+
+{% macro spark__unreadable_externals(expression) -%}
+    case
+        when {{ expression }} is null then false
+        when {{ cdp.holds_array(expression) }} then exists(
+            from_json({{ expression }}, 'array<variant>'),
+            given -> schema_of_variant(given) not like 'OBJECT%'
+            or {{ cdp.spark_is_no_word("schema_of_variant(try_variant_get(given, '$.id', 'variant'))") }}
+        )
+        else true
+    end
+{%- endmacro %}
+
+{% macro spark_kind(text, name) -%}
+    schema_of_variant(try_variant_get(try_parse_json({{ text }}), '$.{{ name }}', 'variant'))
+{%- endmacro %}
+
+{% macro spark_is_no_word(kind) -%}
+    coalesce({{ kind }} like 'OBJECT%' or {{ kind }} like 'ARRAY%' or {{ kind }} = 'BOOLEAN', false)
 {%- endmacro %}
 
 {% macro spark__preferences_as_consents(expression, regulation) -%}

@@ -32,6 +32,11 @@
     {{ expression }} rlike '{{ pattern | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro %}
 
+{# Whether a text holds more than blanks: the same ones on every engine. (What trims, identity does: spelling.sql.) #}
+{% macro has_text(expression) -%}
+    {{ cdp.matches_pattern(expression, '[^ \\t\\r\\n\\f]') }}
+{%- endmacro %}
+
 {# A text with another in place of each match; \1 is what the first group matched. #}
 {% macro replaced_pattern(expression, pattern, by) -%}
     {{ return(adapter.dispatch('replaced_pattern', 'cdp')(expression, pattern, by)) }}

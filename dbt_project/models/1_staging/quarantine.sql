@@ -9,61 +9,83 @@ with records_kept as (
     where fate = 'accepted'
 ),
 
--- A staging model names one unusable field, or several as a JSON array of {field, reason, detail}.
 messages_with_faults as (
+    select *
+    from {{ ref('arrivals') }}
+    where fate = 'accepted' and unusable_field is not null
+),
+
+-- Each {field, reason, detail} of theirs.
+faults as (
+    {{ explode_array(
+        'messages_with_faults', ['batch_id', 'record_no', 'message_id', 'source', 'stream', 'file', 'payload', 'batch_seq'],
+        'unusable_field'
+    ) }}
+),
+
+-- A file lands whole, in one batch.
+files as (
+    select
+        batch_id,
+        file,
+        min(record_no) as first_record_no
+    from {{ ref('arrivals') }}
+    where file is not null
+    group by batch_id, file
+),
+
+refusals as (
+    select
+        arrivals.batch_id,
+        arrivals.record_no,
+        arrivals.message_id,
+        arrivals.source,
+        arrivals.stream,
+        -- A refused message inside an envelope whose other messages stay is a refused part of its record.
+        case when records_kept.batch_id is null then 'record' else 'field' end as scope,
+        arrivals.reason,
+        case
+            when records_kept.batch_id is null then arrivals.field
+            else 'batch[' || cast(arrivals.item_no as {{ dbt.type_string() }}) || ']' || coalesce('.' || arrivals.field, '')
+        end as field,
+        arrivals.payload,
+        arrivals.detail,
+        arrivals.batch_seq,
+        arrivals.file
+    from {{ ref('arrivals') }} as arrivals
+    left join records_kept
+        on records_kept.batch_id = arrivals.batch_id and records_kept.record_no = arrivals.record_no
+    where arrivals.fate = 'quarantined'
+    union all
     select
         batch_id,
         record_no,
         message_id,
         source,
         stream,
-        file,
+        'field' as scope,
+        coalesce({{ json_text('item', ['reason']) }}, 'unusable') as reason,
+        {{ json_text('item', ['field']) }} as field,
         payload,
+        {{ json_text('item', ['detail']) }} as detail,
         batch_seq,
-        case when unusable_field like '[%' then unusable_field else '[{"field":' || {{ json_quote('unusable_field') }} || '}]' end as faults
-    from {{ ref('arrivals') }}
-    where fate = 'accepted' and unusable_field is not null
-),
-
-faults as (
-    {{ explode_array(
-        'messages_with_faults', ['batch_id', 'record_no', 'message_id', 'source', 'stream', 'file', 'payload', 'batch_seq'], 'faults'
-    ) }}
+        file
+    from faults
 )
 
 select
-    arrivals.batch_id,
-    arrivals.record_no,
-    arrivals.message_id,
-    arrivals.source,
-    arrivals.stream,
-    -- A refused message inside an envelope whose other messages stay is a refused part of its record.
-    case when records_kept.batch_id is null then 'record' else 'field' end as scope,
-    arrivals.reason,
-    case
-        when records_kept.batch_id is null then arrivals.field
-        else 'batch[' || cast(arrivals.item_no as {{ dbt.type_string() }}) || ']' || coalesce('.' || arrivals.field, '')
-    end as field,
-    arrivals.payload,
-    arrivals.detail,
-    arrivals.batch_seq,
-    arrivals.file
-from {{ ref('arrivals') }} as arrivals
-left join records_kept
-    on records_kept.batch_id = arrivals.batch_id and records_kept.record_no = arrivals.record_no
-where arrivals.fate = 'quarantined'
-union all
-select
-    batch_id,
-    record_no,
-    message_id,
-    source,
-    stream,
-    'field' as scope,
-    coalesce({{ json_text('item', ['reason']) }}, 'unusable') as reason,
-    {{ json_text('item', ['field']) }} as field,
-    payload,
-    {{ json_text('item', ['detail']) }} as detail,
-    batch_seq,
-    file
-from faults
+    refusals.batch_id,
+    refusals.record_no,
+    refusals.message_id,
+    refusals.source,
+    refusals.stream,
+    refusals.scope,
+    refusals.reason,
+    refusals.field,
+    refusals.payload,
+    refusals.detail,
+    refusals.batch_seq,
+    refusals.file,
+    refusals.record_no - files.first_record_no + 1 as file_record_no
+from refusals
+left join files on files.batch_id = refusals.batch_id and files.file = refusals.file
