@@ -134,7 +134,7 @@ fated as (
     {% endif %}
 ),
 
--- An alias names an earlier user_id where one is known by then, otherwise an anonymous_id.
+-- An alias names an earlier user_id where one is known by then, however it is spelled, otherwise an anonymous_id.
 user_ids as (
     select
         {{ json_text('identifiers', [0, 'value']) }} as user_id,
@@ -155,23 +155,36 @@ user_ids as (
     {% endif %}
 ),
 
-user_aliases as (
-    select distinct fated.final_message_id
+spelled_user_ids as (
+    select
+        {{ spelled_identifier("'user_id'", 'user_id') }} as user_id,
+        batch_seq,
+        received_at,
+        message_id
+    from user_ids
+),
+
+spelled_aliases as (
+    select
+        {{ spelled_identifier("'user_id'", 'previous_id') }} as previous_id,
+        batch_seq,
+        received_at,
+        final_message_id
     from fated
-    inner join user_ids
-        on
-            {{ spelled_identifier("'user_id'", 'user_ids.user_id') }}
-            = {{ spelled_identifier("'user_id'", 'fated.previous_id') }}
+    where previous_id is not null
+),
+
+user_aliases as (
+    select distinct aliases.final_message_id
+    from spelled_aliases as aliases
+    inner join spelled_user_ids as user_ids on user_ids.user_id = aliases.previous_id
     where
-        fated.previous_id is not null
-        and (
-            user_ids.batch_seq < fated.batch_seq
-            or (user_ids.batch_seq = fated.batch_seq and user_ids.received_at < fated.received_at)
-            or (
-                user_ids.batch_seq = fated.batch_seq
-                and user_ids.received_at = fated.received_at
-                and user_ids.message_id < fated.final_message_id
-            )
+        user_ids.batch_seq < aliases.batch_seq
+        or (user_ids.batch_seq = aliases.batch_seq and user_ids.received_at < aliases.received_at)
+        or (
+            user_ids.batch_seq = aliases.batch_seq
+            and user_ids.received_at = aliases.received_at
+            and user_ids.message_id < aliases.final_message_id
         )
 )
 
