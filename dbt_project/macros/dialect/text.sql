@@ -122,7 +122,7 @@
 {%- endmacro %}
 
 {% macro bigquery__composed(expression) -%}
-    normalize({{ expression }}, nfc)
+    normalize({{ expression }}, NFC)
 {%- endmacro %}
 
 {% macro snowflake__composed(expression) -%}

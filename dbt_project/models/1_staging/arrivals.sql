@@ -139,7 +139,7 @@ fated as (
     {% endif %}
 ),
 
--- An alias names an earlier user_id where one is known by then, otherwise an anonymous_id.
+-- An alias names an earlier user_id where one is known by then, however it is spelled, otherwise an anonymous_id.
 user_ids as (
     select
         {{ json_text('identifiers', [0, 'value']) }} as user_id,
@@ -156,15 +156,26 @@ user_ids as (
     {% endif %}
 ),
 
-user_aliases as (
-    select distinct fated.final_message_id
+spelled_user_ids as (
+    select
+        {{ spelled_identifier("'user_id'", 'user_id') }} as user_id,
+        place
+    from user_ids
+),
+
+spelled_aliases as (
+    select
+        {{ spelled_identifier("'user_id'", 'previous_id') }} as previous_id,
+        place,
+        final_message_id
     from fated
-    inner join user_ids
-        on
-            {{ spelled_identifier("'user_id'", 'user_ids.user_id') }}
-            = {{ spelled_identifier("'user_id'", 'fated.previous_id') }}
-            and user_ids.place < fated.place
-    where fated.previous_id is not null
+    where previous_id is not null
+),
+
+user_aliases as (
+    select distinct aliases.final_message_id
+    from spelled_aliases as aliases
+    inner join spelled_user_ids as user_ids on user_ids.user_id = aliases.previous_id and user_ids.place < aliases.place
 )
 
 select
