@@ -44,7 +44,7 @@ SPELLED: dict[str, dict[str, str]] = {
 # The functions that models may use on each engine, from the vendor's own lists of functions. One that is missing here is
 # looked up there and added; sqlglot's own knowledge is wider than any engine (it lets BigQuery have CONCAT_WS).
 _EVERYWHERE = """abs avg cast ceil chr coalesce concat count dense_rank exp first_value floor greatest lag last_value lead least
-    length ln lower ltrim max md5 min mod nullif ntile rank regexp_replace replace round row_number rtrim sign sqrt substr
+    length ln lower ltrim max md5 min mod nullif ntile rank regexp_replace replace round row_number rpad rtrim sign sqrt substr
     substring sum trim upper"""
 FUNCTIONS = {
     engine: set(f"{_EVERYWHERE} {names}".upper().split())
@@ -53,10 +53,10 @@ FUNCTIONS = {
             position regexp_like timestampadd timestampdiff dateadd to_char to_json to_number to_variant try_parse_json
             try_to_decimal try_to_double try_to_timestamp_ntz try_to_timestamp_tz typeof""",
         "bigquery": """array_length array_to_string current_timestamp format_timestamp json_query json_query_array json_type
-            json_value parse_json regexp_contains safe_cast strpos timestamp timestamp_add timestamp_diff to_hex to_json_string
+            json_value parse_json regexp_contains safe_cast strpos timestamp timestamp_add timestamp_diff timestamp_micros timestamp_sub to_hex to_json_string
             unnest""",
         "databricks": """array array_join array_repeat concat_ws conv date_add date_format explode filter from_json
-            get_json_object json_array_length map map_entries named_struct posexplode position raise_error schema_of_variant
+            get_json_object json_array_length make_dt_interval map map_entries named_struct posexplode position raise_error schema_of_variant
             shiftrightunsigned size split timestampadd to_json transform try_cast zip_with convert_timezone exists rlike""",
     }.items()
 }
