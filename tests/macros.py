@@ -60,7 +60,6 @@ def rendered(engine: str, macro: str, *arguments: Any, rules: dict[str, Any] | N
             lambda: {"spark": "timestamp_ntz", "snowflake": "timestamp_ntz"}.get(engine, "timestamp")
         )
         type_bigint = staticmethod(lambda: "bigint")
-        type_int = staticmethod(lambda: "int")
         dateadd = staticmethod(lambda part, count, moment: f"{moment} + (interval '1 {part}' * ({count}))")
 
     module = _template().make_module(

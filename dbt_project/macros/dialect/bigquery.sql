@@ -127,7 +127,7 @@ cross join unnest(json_query_array(arrays.{{ column }})) as item with offset as 
 {%- endmacro %}
 
 {% macro bigquery__minutes_before(moment, minutes) -%}
-    timestamp_sub({{ moment }}, interval ({{ minutes }}) minute)
+    timestamp_sub({{ moment }}, interval cast({{ minutes }} as int64) minute)
 {%- endmacro %}
 
 {# dbt's dateadd gives a DATETIME here, which compares with no TIMESTAMP. #}

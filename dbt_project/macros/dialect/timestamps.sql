@@ -87,8 +87,8 @@
     {%- endset -%}
     {%- set zone = cdp.replaced_pattern("substr(" ~ text ~ ", 12)", '^[0-9:.]*', '') -%}
     {%- set offset -%}
-        cast(substr(zone, 1, 3) as {{ dbt.type_int() }}) * 60
-        + cast(substr(zone, 1, 1) || coalesce(nullif(replace(substr(zone, 4), ':', ''), ''), '0') as {{ dbt.type_int() }})
+        cast(substr(zone, 1, 3) as {{ dbt.type_bigint() }}) * 60
+        + cast(substr(zone, 1, 1) || coalesce(nullif(replace(substr(zone, 4), ':', ''), ''), '0') as {{ dbt.type_bigint() }})
     {%- endset -%}
     {{ cdp.let('moment', moment, cdp.let('zone', zone,
         "case when zone = '' then " ~ cdp.utc_of_local('moment', timezone) ~ " when zone = 'Z' then moment else "
