@@ -53,6 +53,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
         said(15, user="e=f", cookie="c=d") | {"context": {"externalIds": [
             external("user_id=e", "f"), external("anonymous_id=c", "d"), external("anonymous_id%3Dc", "d"), external("(forced)", "1")]}},
         said(16, user="\ttrimmed\r\n", cookie="trim-1"), said(17, user="trimmed", cookie="trim-2"), said(18, user="\t", cookie="blank"),
+        said(19, user="aa-old"), said(20, user="zz-new"),           # an alias between two known users, by another spelling
+        {"type": "alias", "messageId": "m21", "userId": "zz-new", "previousId": "\u200baa-old ", "timestamp": "2026-05-01T00:00:21Z",
+         "receivedAt": "2026-05-01T00:00:21Z"},
     ])  # fmt: skip
     platform.run("--as-of", "2026-06-01")
     return platform
@@ -93,6 +96,17 @@ def test_tabs_and_line_ends_are_no_part_of_a_value(platform: Platform) -> None:
     assert owner(platform, "user_id", "trimmed") == owner(platform, "anonymous_id", "trim-1")
     assert owner(platform, "anonymous_id", "trim-1") == owner(platform, "anonymous_id", "trim-2") is not None
     assert platform.rows("select rule from identity.refusals where message_id = 'm18'") == [("blocked_value",)]
+
+
+def test_an_alias_between_two_known_users_is_its_senders(platform: Platform) -> None:
+    assert person_of(platform, "m21") == owner(platform, "user_id", "zz-new") != owner(platform, "user_id", "aa-old")
+    refused = platform.rows("select identifier_value, rule from identity.refusals where message_id = 'm21'")
+    assert refused == [("aa-old", "merge_protection")]
+
+
+def test_a_person_is_found_by_any_spelling(platform: Platform) -> None:
+    for asked in ("email=Jane <JANE@example1.com>", "user_id=\u00a0abc123\u200b", "user_id=ABC123"):
+        assert "jane@example1.com" in platform.cdp("profile", asked).stdout
 
 
 def test_why_and_why_not(platform: Platform) -> None:
@@ -138,7 +152,7 @@ def test_what_if_tells_and_touches_nothing(platform: Platform, tmp_path: Path) -
 
 def test_health_counts_refusals_and_sharing(platform: Platform) -> None:
     amounts = {(m, d): a for m, d, a in platform.rows("select measure, detail, amount from identity.health")}
-    assert amounts["refused_identifiers", "merge_protection"] == 4
+    assert amounts["refused_identifiers", "merge_protection"] == 5
     assert amounts["people_who_share_value", "anonymous_id=tablet"] == 2
 
 
