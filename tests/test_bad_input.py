@@ -121,6 +121,9 @@ def test_unreadable_files_are_named(messy: Platform) -> None:
     shown = messy.cdp("quarantine")
     assert shown.returncode == 0
     assert "impossible_timestamp" in shown.stdout
+    places = {tuple(line.split()[:3]) for line in shown.stdout.splitlines()}
+    assert ("events.jsonl", "line", "2") in places  # as its reader said
+    assert ("events.jsonl", "record", "3") in places
 
 
 def test_records_add_up(messy: Platform) -> None:
