@@ -112,13 +112,17 @@ def test_people_of_one_second_come_in_the_order_of_the_file(taken: Taken) -> Non
 
 
 def test_the_run_says_how_many_people_have_another_id(taken: Taken) -> None:
-    assert re.search(r"\b1 of 8 people\b.*another id", taken.runs[0].stdout), taken.runs[0].stdout
+    assert re.search(r"\b1 of 7 people\b.*another id", taken.runs[0].stdout), taken.runs[0].stdout
     assert "another id" not in taken.runs[1].stdout + taken.runs[2].stdout
 
 
 def test_nothing_is_removed_at_a_destination(taken: Taken) -> None:
     operations = [operation for batch in taken.batches[0] for operation in batch["operations"]]
-    assert [(o["operation"], o["fields"]["email"]) for o in operations] == [("update", "bob@x.example")]
+    # Bob goes on under another id; of the two who share an address, the one with the smaller row_key stands for both now.
+    assert sorted((o["operation"], o["fields"]["email"]) for o in operations) == [
+        ("update", "bob@x.example"),
+        ("update", "family@x.example"),
+    ]
     assert taken.batches[1:] == [[], []]
     removed = taken.platform.rows(
         "select sync, row_key from activation.deliveries where operation = 'remove' and attempted_at > "

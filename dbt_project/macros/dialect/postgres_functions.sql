@@ -125,6 +125,15 @@ declare
     parts text[];
     moment timestamp;
 begin
+    -- Nearly every time is spelled as PostgreSQL itself reads it; taking a text apart costs a hundred times as much.
+    if given ~ '^(?:19|2[01])[0-9]{2}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:[.][0-9]{1,6})?'
+            '(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])?$' then
+        if given like '%Z' or substr(given, length(given) - 5, 1) in ('+', '-') then
+            return given::timestamptz at time zone 'UTC';
+        end if;
+        moment := given::timestamp;
+        return case when zone = 'UTC' then moment else (moment at time zone zone) at time zone 'UTC' end;
+    end if;
     -- 1 year, 2 month, 3 day, 4 hour, 5 minute, 6 second, 7 fraction, 8 zone.
     parts := coalesce(
         regexp_match(given, '^((?:19|2[01])[0-9]{2})-([0-9]{1,2})-([0-9]{1,2})(?:[Tt ]([01]?[0-9]|2[0-4]):([0-5][0-9])(?::([0-5][0-9])(?:[.,]([0-9]+))?)?'
