@@ -230,6 +230,11 @@ cross join lateral json_array_elements(
     {{ return(cdp.scalar(statements | join(';\n'))) }}
 {%- endmacro %}
 
+{# Compiling the expressions that read a record takes many times as long as running them. #}
+{% macro postgres__unhurried() -%}
+    set jit = off
+{%- endmacro %}
+
 {% macro postgres__settled() -%}
     {%- if model.config.materialized not in ('view', 'ephemeral') -%}analyze {{ this }}{%- endif -%}
 {%- endmacro %}

@@ -37,9 +37,10 @@ language sql immutable strict parallel safe as $$
     end
 $$;
 
--- RFC 7396, in the order of DuckDB's json_merge_patch: what the base alone has, then what the patch sets.
+-- RFC 7396, in the order of DuckDB's json_merge_patch: what the base alone has, then what the patch sets. It calls itself only
+-- where it must: for objects that meet one, or that hold a null, which goes. (No workers for each level of it.)
 create or replace function landing.json_patch(base json, patch json) returns json
-language plpgsql immutable parallel safe as $$
+language plpgsql immutable parallel safe set max_parallel_workers_per_gather = 0 as $$
 begin
     if patch is null then
         return null;
@@ -57,7 +58,15 @@ begin
             from json_each(base) with ordinality as kept (name, value, place)
             where not exists (select 1 from json_object_keys(patch) as keys (name) where keys.name = kept.name)
             union all
-            select laid.name, landing.json_patch(base -> laid.name, laid.value)::text as value, 2 as side, laid.place
+            select
+                laid.name,
+                case
+                    when json_typeof(laid.value) <> 'object' then laid.value::text
+                    when base -> laid.name is null and position('null' in laid.value::text) = 0 then laid.value::text
+                    else landing.json_patch(base -> laid.name, laid.value)::text
+                end as value,
+                2 as side,
+                laid.place
             from json_each(patch) with ordinality as laid (name, value, place)
             where json_typeof(laid.value) <> 'null'
         ) as entries

@@ -46,6 +46,14 @@
     {{ return(cdp.scalar(statements | join(';\n'))) }}
 {%- endmacro %}
 
+{# What a connection needs before a statement of many long expressions, as a pre-hook of the models that read records. #}
+{% macro unhurried() -%}
+    {{ return(adapter.dispatch('unhurried', 'cdp')()) }}
+{%- endmacro %}
+
+{% macro default__unhurried() -%}
+{%- endmacro %}
+
 {# What a table needs once it is written, as a post-hook of every model: statistics, where the engine does not keep its own. #}
 {% macro settled() -%}
     {{ return(adapter.dispatch('settled', 'cdp')()) }}
