@@ -113,6 +113,8 @@ class Postgres:
                 f"{_where()} cannot be reached: {told}. Is the server running, and are PGHOST and PGPORT right?"
             ) from None
         connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("set jit = off")  # compiling the expressions of a staging view takes longer than a look at it
         try:
             yield connection
         finally:

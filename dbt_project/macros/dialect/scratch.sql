@@ -46,7 +46,7 @@
     {{ return(cdp.scalar(statements | join(';\n'))) }}
 {%- endmacro %}
 
-{# What a connection needs before a statement of many long expressions, as a pre-hook of the models that read records. #}
+{# What a connection needs before a statement of many long expressions, as a pre-hook of all models. #}
 {% macro unhurried() -%}
     {{ return(adapter.dispatch('unhurried', 'cdp')()) }}
 {%- endmacro %}
