@@ -114,7 +114,9 @@ class Postgres:
             ) from None
         connection.autocommit = True
         with connection.cursor() as cursor:
-            cursor.execute("set jit = off")  # compiling the expressions of a staging view takes longer than a look at it
+            cursor.execute(
+                "set jit = off"
+            )  # compiling the expressions of a staging view takes longer than a look at it
         try:
             yield connection
         finally:
