@@ -93,7 +93,7 @@
     {%- set verdict -%}
         case
             when amount_text = '' then null
-            when amount is null then 'not_money'
+            when amount is null or abs(amount) >= 10000000000000 then 'not_money'  -- a double holds no more to the cent
             when amount < 0 then 'negative_amount'
             else {{ cdp.let('said', cdp.currency_word(currency), cdp.let('mark', cdp.money_mark('amount_text'),
                 cdp.let('code', cdp.agreed_currency('mark', 'said'),
