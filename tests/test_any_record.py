@@ -92,5 +92,5 @@ def test_every_name_and_value_of_a_trait_is_kept(on_duckdb: Platform) -> None:
     assert len({row[0] for row in rows}) > 50
     for trait, value, *given in rows:
         if trait not in catalogue:
-            objects = [said for said in (json.loads(text or "null") for text in given) if isinstance(said, dict)]
+            objects = [json.loads(text) for text in given if text and text.startswith("{")]
             assert json.loads(value) in [said[trait] for said in objects if trait in said]
