@@ -140,9 +140,9 @@ def at(second: int) -> datetime:
 
 
 def land(home: Path, messages: list[Message]) -> None:
-    """As inbox records, in the order of their ids; an identifier type that Segment has no field for goes through externalIds."""
+    """As inbox records, line by line; an identifier type that Segment has no field for goes through externalIds."""
     records = []
-    for message in sorted(messages, key=lambda m: m.message_id):
+    for message in messages:
         external = [{"id": v, "type": t, "collection": "users", "encoding": "none"} for t, v in message.identifiers]
         body = {"type": "track", "event": "Seen", "messageId": message.message_id, "context": {"externalIds": external},
                 "timestamp": at(message.occurred).isoformat() + "Z", "receivedAt": at(message.received).isoformat() + "Z"}  # fmt: skip
