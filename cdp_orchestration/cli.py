@@ -51,8 +51,8 @@ def main() -> None:
 @click.option("--no-deliver", is_flag=True, help="Pull, build and check only.")
 def run(as_of: str | None, full_refresh: bool, no_deliver: bool) -> None:
     """One pass in this process: pull, build, check, deliver. Exit code 0 only if all went well."""
-    from cdp_orchestration.components.build import parsed_as_of
-    from cdp_orchestration.pipeline import ready_home
+    from cdp_orchestration.clock import parsed_as_of
+    from cdp_orchestration.start import ready_home
 
     if as_of:
         parsed_as_of(as_of)  # a mistyped time is told before anything starts
@@ -62,10 +62,22 @@ def run(as_of: str | None, full_refresh: bool, no_deliver: bool) -> None:
 
 def one_pass(home: Any, as_of: str | None, full_refresh: bool, deliver: bool, console: Console | None = None) -> bool:
     """Run a pass with one line per step on the terminal; library output goes to CDP_HOME/logs/cdp.log."""
-    from cdp_orchestration.pipeline import quiet_output, run_pass
+    from cdp_orchestration import unread
+    from cdp_orchestration.last_pass import is_still_good
+    from cdp_orchestration.start import quiet_output
 
     log = home.root / "logs" / "cdp.log"
     OUT.print(f"CDP_HOME {home.root}", soft_wrap=True)
+    if not full_refresh and is_still_good(home, as_of):
+        for text in unread.sentences(home):
+            OUT.print(f"  {text}", soft_wrap=True)
+        OUT.print(
+            "Nothing to do: no source has anything new, nothing is owed, and the last pass was of the same files and the "
+            "same moment. No run was made."
+        )
+        return True
+    from cdp_orchestration.pipeline import run_pass
+
     with quiet_output(log) as terminal:
         progress.listen(lambda text: print(f"  {text}", file=terminal, flush=True))
         steps = run_pass(home, as_of, full_refresh, deliver)
@@ -90,7 +102,7 @@ def demo(people: int) -> None:
     """Run the main job on the demo company, in a CDP_HOME of its own (./data/demo), and show what happened."""
     os.environ["CDP_HOME"] = os.environ.get("CDP_DEMO_HOME") or str(PROJECT_ROOT / "data" / "demo")
     from cdp_orchestration.demo.run import run_demo
-    from cdp_orchestration.pipeline import ready_home
+    from cdp_orchestration.start import ready_home
 
     sys.exit(0 if run_demo(ready_home(to_build=True), people, OUT, one_pass) else 1)
 
@@ -98,7 +110,7 @@ def demo(people: int) -> None:
 @main.command()
 def status() -> None:
     """Last run per asset, rows, quarantine, and what each sync still owes."""
-    from cdp_orchestration.pipeline import quiet_output, ready_home
+    from cdp_orchestration.start import quiet_output, ready_home
 
     home = ready_home()
     with quiet_output(home.root / "logs" / "cdp.log") as terminal:
@@ -130,7 +142,8 @@ def sync(name: str, resync: bool, let_go: bool, remove_all: bool, at: str | None
     if at and not (let_go or remove_all):
         raise click.UsageError("--at goes with --let-go or --remove-all.")
     from cdp_orchestration import syncs
-    from cdp_orchestration.pipeline import quiet_output, ready_home, run_sync
+    from cdp_orchestration.pipeline import run_sync
+    from cdp_orchestration.start import quiet_output, ready_home
 
     home = ready_home()
     if let_go:
@@ -164,7 +177,7 @@ def sync(name: str, resync: bool, let_go: bool, remove_all: bool, at: str | None
 def profile(identifier: str) -> None:
     """One person, for example `cdp profile email=jane@example.com`."""
     from cdp_orchestration import reports
-    from cdp_orchestration.pipeline import ready_home
+    from cdp_orchestration.start import ready_home
 
     kind, value = _identifier(identifier)
     reports.profile(ready_home(), kind, value, OUT)
@@ -183,7 +196,7 @@ def _identifier(text: str) -> tuple[str, str]:
 def why(one: str, other: str) -> None:
     """Why two identifiers are one person (the links), or why not (the rule): `cdp why email=a@b.c user_id=7`."""
     from cdp_orchestration.identity.why import why as explain
-    from cdp_orchestration.pipeline import ready_home
+    from cdp_orchestration.start import ready_home
 
     first, second = _identifier(one), _identifier(other)
     explain(ready_home(), first, second, OUT)
@@ -197,7 +210,7 @@ def what_if(rules: str) -> None:
 
     from cdp_orchestration.identity.what_if import rules_of
     from cdp_orchestration.identity.what_if import what_if as compare
-    from cdp_orchestration.pipeline import quiet_output, ready_home
+    from cdp_orchestration.start import quiet_output, ready_home
 
     rules_of(Path(rules))  # a wrong file is told before anything starts
     home = ready_home()
@@ -210,7 +223,7 @@ def what_if(rules: str) -> None:
 def quarantine(samples: int) -> None:
     """What was refused and why, with counts and samples."""
     from cdp_orchestration import reports
-    from cdp_orchestration.pipeline import ready_home
+    from cdp_orchestration.start import ready_home
 
     reports.quarantine(ready_home(), samples, OUT)
 
@@ -251,7 +264,7 @@ def load() -> None:
     """Bring what landed into a warehouse that does not read it in place (a part of `run`; before a dbt of your own)."""
     from cdp_orchestration.components.build import take_in
     from cdp_orchestration.manifest import current_manifest
-    from cdp_orchestration.pipeline import ready_home
+    from cdp_orchestration.start import ready_home
 
     home = ready_home(to_build=True)
     progress.listen(_printer())
@@ -263,7 +276,7 @@ def load() -> None:
 def check() -> None:
     """Check the definitions: every defs.yaml, model, sync and staging model; changes nothing."""
     from cdp_orchestration.checks import check_definitions, notes
-    from cdp_orchestration.pipeline import quiet_output, ready_home
+    from cdp_orchestration.start import quiet_output, ready_home
 
     home = ready_home()
     with quiet_output(home.root / "logs" / "cdp.log"):
@@ -283,8 +296,8 @@ def check() -> None:
 def dev(port: int) -> None:
     """Dagster's UI with its daemon, on loopback, so that schedules and sensors work. Ctrl-C ends it."""
     from cdp_orchestration.demo.run import receiver_of
-    from cdp_orchestration.pipeline import ready_home
     from cdp_orchestration.server import serve_dagster
+    from cdp_orchestration.start import ready_home
 
     home = ready_home(to_build=True)
     with receiver_of(home):

@@ -7,11 +7,11 @@ import dagster as dg
 from rich.console import Console
 
 from cdp_orchestration import relations, reports, syncs
-from cdp_orchestration.components.sync import parsed
 from cdp_orchestration.connections import connections
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.places import NOWHERE, Place
 from cdp_orchestration.delivery.plan import backlog, holdings
+from cdp_orchestration.delivery.sync import read_sync
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import Home
 from cdp_orchestration.manifest import current_manifest
@@ -104,7 +104,7 @@ def _syncs(home: Home) -> list[tuple[object, ...]]:
     nodes = syncs.models_of(home)
     for node in nodes.values():
         try:
-            sync = parsed(node)
+            sync = read_sync(node)
             address, state = _address(home, sync.destination)
             owed = backlog(sync, Warehouse(home), home, address)
             rows.append((sync.name, sync.destination, owed["held"], owed["add"], owed["update"], owed["remove"],
