@@ -12,7 +12,7 @@ from rich.console import Console
 
 from cdp_orchestration import progress
 from cdp_orchestration.errors import CdpError, disk_full, is_disk_full
-from cdp_orchestration.home import PROJECT_ROOT, current_home
+from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
 
 # Into a pipe or file, lines are as wide as tables want to be.
 OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -49,18 +49,23 @@ def main() -> None:
 @click.option("--as-of", metavar="TIME", help="The moment to build for (ISO 8601, UTC). Default: the clock.")
 @click.option("--full-refresh", is_flag=True, help="Rebuild everything from landing.")
 @click.option("--no-deliver", is_flag=True, help="Pull, build and check only.")
-def run(as_of: str | None, full_refresh: bool, no_deliver: bool) -> None:
-    """One pass in this process: pull, build, check, deliver. Exit code 0 only if all went well."""
+@click.option("--force", is_flag=True, help="Make the pass even where nothing would change.")
+def run(as_of: str | None, full_refresh: bool, no_deliver: bool, force: bool) -> None:
+    """One pass in this process: pull, build, check, deliver. Exit code 0 only if all went well.
+
+    Where the last pass was of the same moment (--as-of) and the same files, no source has anything new and nothing is owed,
+    it says so and makes no run.
+    """
     from cdp_orchestration.clock import parsed_as_of
     from cdp_orchestration.start import ready_home
 
     if as_of:
         parsed_as_of(as_of)  # a mistyped time is told before anything starts
     home = ready_home(to_build=True)
-    sys.exit(0 if one_pass(home, as_of, full_refresh, not no_deliver) else 1)
+    sys.exit(0 if one_pass(home, as_of, full_refresh, not no_deliver, force) else 1)
 
 
-def one_pass(home: Any, as_of: str | None, full_refresh: bool, deliver: bool, console: Console | None = None) -> bool:
+def one_pass(home: Home, as_of: str | None, full_refresh: bool, deliver: bool, force: bool = False) -> bool:
     """Run a pass with one line per step on the terminal; library output goes to CDP_HOME/logs/cdp.log."""
     from cdp_orchestration import unread
     from cdp_orchestration.last_pass import is_still_good
@@ -68,7 +73,7 @@ def one_pass(home: Any, as_of: str | None, full_refresh: bool, deliver: bool, co
 
     log = home.root / "logs" / "cdp.log"
     OUT.print(f"CDP_HOME {home.root}", soft_wrap=True)
-    if not full_refresh and is_still_good(home, as_of):
+    if not (full_refresh or force) and is_still_good(home, as_of):
         for text in unread.sentences(home):
             OUT.print(f"  {text}", soft_wrap=True)
         OUT.print(

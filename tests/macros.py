@@ -48,6 +48,10 @@ def rendered(engine: str, macro: str, *arguments: Any, rules: dict[str, Any] | N
 
     class Adapter:
         @staticmethod
+        def quote(name: str) -> str:
+            return f"`{name}`" if engine in ("spark", "databricks", "bigquery") else f'"{name}"'
+
+        @staticmethod
         def dispatch(name: str, _package: str) -> Callable[..., Any]:
             of_engine = f"{engine}__{name}"
             return called(of_engine if hasattr(module, of_engine) else f"default__{name}")

@@ -151,12 +151,18 @@ def test_a_failed_check_holds_the_push_in_the_same_run_and_in_a_later_one(change
     later_run = python(changeable, IN_ONE_RUN.format(job="deliver"))
     assert "is held" in later_run
     assert "nobody_is_a_vip" in later_run
+    twin = changeable.project / "dbt_project" / "models" / "5_audiences" / "vips.yml"
+    held = twin.read_text()
+    impossible = "- is_audience: {arguments: {accepted_values: {profile_id: [nobody]}}}"
+    twin.write_text(held.replace("- is_audience", impossible))
     done = changeable.cdp("run")
     assert done.returncode == 1
     assert "nobody_is_a_vip" in done.stderr
+    assert "accepted_values(profile_id) by 1" in done.stderr, "one check holds several promises; the broken one is named"
     assert not list((changeable.root / "drop").iterdir())
 
     broken.unlink()
+    twin.write_text(held)
     changeable.run()
     assert len(list((changeable.root / "drop").glob("*.jsonl"))) == 1
 

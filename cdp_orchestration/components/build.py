@@ -27,6 +27,7 @@ from cdp_orchestration.streams import landed_not_read, staging_views
 from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse
 
 KEPT_INVOCATIONS = 20
+BROKEN_PROMISE = "broken promise:"  # as macros/promises.sql logs it
 # What dbt writes beside its work costs a tenth of a build with nothing new: its manifest is ours already, results come as
 # events, and the statements are in the invocation's folder (compiled/, run/).
 LEAN_DBT = {"DBT_WRITE_JSON": "false", "DBT_LOG_LEVEL_FILE": "info"}
@@ -143,18 +144,33 @@ def take_in(home: Home, manifest: dict[str, Any]) -> None:
 
 
 def _read(invocation: DbtCliInvocation, failed: dict[str, str]) -> Iterator[Any]:
-    """What dbt reports, as Dagster's events. `failed` gets what went wrong, by model or test: dbt's words, naming its file."""
+    """What dbt reports, as Dagster's events. `failed` gets what went wrong, by model or check: dbt's words, naming its file, or
+    the promises that a check found broken."""
+    broken: dict[str, list[str]] = {}
     for event in invocation.stream_raw_events():
-        if event.raw_event["info"]["name"] == "RunResultError":
-            node = event.raw_event["data"].get("node_info", {}).get("unique_id", "")
-            failed[node.split(".", 2)[-1] or "dbt"] = event.raw_event["data"]["msg"].strip()
-        yield from event.to_default_asset_events(
+        kind, data = event.raw_event["info"]["name"], event.raw_event["data"]
+        node = data.get("node_info", {}).get("unique_id", "")
+        name = node.split(".", 2)[-1] or "dbt"
+        if kind == "JinjaLogInfo" and data["msg"].startswith(BROKEN_PROMISE):
+            broken.setdefault(name, []).append(data["msg"].removeprefix(BROKEN_PROMISE).strip())
+        elif kind == "RunResultError":
+            failed[name] = "; ".join(broken.get(name, [])) or data["msg"].strip()
+        for made in event.to_default_asset_events(
             manifest=invocation.manifest,
             dagster_dbt_translator=invocation.dagster_dbt_translator,
             context=invocation.context,
             target_path=invocation.target_path,
             project=invocation.project,
-        )
+        ):
+            yield _with_promises(made, broken.get(name, []))
+
+
+def _with_promises(made: Any, broken: list[str]) -> Any:
+    """A check's result says which promises are broken."""
+    if not isinstance(made, dg.AssetCheckResult) or not broken:
+        return made
+    shown = dg.MetadataValue.md("\n".join(f"- {promise}" for promise in broken))
+    return made._replace(metadata={**made.metadata, "broken": shown}, description="; ".join(broken))
 
 
 def tell_of_other_ids(home: Home, build_id: str) -> None:

@@ -5,6 +5,7 @@ forked before anything opens a database, takes a lock or starts a thread, waits 
 none come.
 """
 
+import ctypes
 import importlib
 import json
 import multiprocessing.util
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO, NoReturn
@@ -138,6 +139,7 @@ def _become(requests: socket.socket, inlet: int) -> NoReturn:
         os.close(inlet)
         sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
         sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+        _named("dbt build")
         os.environ.clear()
         os.environ.update(request["environment"])
         os.chdir(request["folder"])
@@ -158,3 +160,9 @@ def _become(requests: socket.socket, inlet: int) -> NoReturn:
             except Exception:
                 code = code or 1
         os._exit(code)
+
+
+def _named(title: str) -> None:
+    """What `top` and `ps -o comm` call this process, on Linux."""
+    with suppress(Exception):
+        ctypes.CDLL(None).prctl(15, title.encode()[:15])  # PR_SET_NAME
