@@ -158,7 +158,9 @@ def test_a_failed_check_holds_the_push_in_the_same_run_and_in_a_later_one(change
     done = changeable.cdp("run")
     assert done.returncode == 1
     assert "nobody_is_a_vip" in done.stderr
-    assert "accepted_values(profile_id) by 1" in done.stderr, "one check holds several promises; the broken one is named"
+    assert "accepted_values(profile_id) by 1" in done.stderr, (
+        "one check holds several promises; the broken one is named"
+    )
     assert not list((changeable.root / "drop").iterdir())
 
     broken.unlink()

@@ -1,7 +1,5 @@
 """A connected source as Dagster assets: one per stream, and a schedule where its data enters."""
 
-import fcntl
-from collections.abc import Iterable, Iterator
 from typing import Self
 
 import dagster as dg
@@ -11,9 +9,10 @@ from cdp_orchestration import runs
 from cdp_orchestration.components.words import RETRY, in_dagsters_words
 from cdp_orchestration.components.yaml_attributes import Attributes
 from cdp_orchestration.connections import Connection, connection, shown
-from cdp_orchestration.home import Home, current_home
-from cdp_orchestration.landing import Batch, Landing, Page
+from cdp_orchestration.home import current_home
+from cdp_orchestration.landing import Batch
 from cdp_orchestration.progress import say
+from cdp_orchestration.pull import land_stream
 
 GROUP = "sources"
 SAMPLE_ROWS = 5
@@ -70,27 +69,6 @@ def stream_asset(source: Connection, stream: str) -> dg.AssetsDefinition:
             )
 
     return land
-
-
-def land_stream(source: Connection, stream: str, home: Home) -> tuple[list[Batch], list[str]]:
-    """Pull what is new in one stream and publish it; with what a person should know about it. One pull per stream at a
-    time; a second one waits."""
-    landing = Landing(home.landing)
-    landing.prepare(source.name, stream)
-    notes: list[str] = []
-    with open(home.landing / source.name / stream / ".pull.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        connector = source.source(home)
-        pages = connector.pull(stream, landing.state(source.name, stream), landing.files(source.name, stream))
-        batches = landing.land(source.name, stream, _noted(pages, notes))
-    # Pages of which nothing landed are read again, and their notes told then.
-    return batches, notes if batches else []
-
-
-def _noted(pages: Iterable[Page], notes: list[str]) -> Iterator[Page]:
-    for page in pages:
-        notes += page.notes
-        yield page
 
 
 def _sample(batches: list[Batch]) -> str:
