@@ -73,7 +73,7 @@ def _show(home: Home, receiver: Receiver | None, console: Console, before: set[s
             (
                 "Audiences",
                 ["audience", "members"],
-                reports.sizes(connection, manifest, "audiences", ("changes", "memberships")),
+                reports.sizes(connection, manifest, "audiences", ("changes", "current_members", "memberships")),
             ),
             ("Stitching against the truth", ["measure", "value"], _quality(home, connection)),
         ]

@@ -125,7 +125,7 @@ def _report(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
     rows = []
     audiences = (
         "select table_name from information_schema.tables where table_catalog = {catalog} and table_schema = 'audiences' "
-        "and table_name not in ('changes', 'memberships') order by 1"
+        "and table_name not in ('changes', 'current_members', 'memberships') order by 1"
     )
     built = connection.execute(audiences.format(catalog="current_database()")).fetchall()
     for (name,) in connection.execute(audiences.format(catalog="'scratch'")).fetchall():

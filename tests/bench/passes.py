@@ -42,10 +42,12 @@ class Checkout:
 
     project: Path
     home: Path
+    rules: str = ""  # the fingerprint that its build recorded; by hand, dbt must be told
 
     def run(self, home: Path, *arguments: str, **more: str) -> Cost:
         environment = Platform(home, self.project).environment(
             CDP_DEMO_HOME=str(home), CDP_AS_OF=f"{DAY} 00:00:00.000000", DBT_TARGET_PATH=str(home / "dbt"),
+            CDP_RULES_FINGERPRINT=self.rules,
             DBT_LOG_PATH=str(home / "logs"), DBT_PROFILES_DIR=str(self.project / "profiles"), **more,
         )  # fmt: skip
         started = time.monotonic()
@@ -82,7 +84,8 @@ Path(sys.argv[1]).write_text(json.dumps(kept))
 """
 REPLAY = """
 import json, os, sys, duckdb
-connection = duckdb.connect(os.environ["CDP_HOME"] + "/warehouse.duckdb", config={"TimeZone": "UTC", "preserve_insertion_order": False, "checkpoint_threshold": "512MB"})
+connection = duckdb.connect(os.environ["CDP_HOME"] + "/warehouse.duckdb")
+connection.execute("set TimeZone = 'UTC'; set preserve_insertion_order = false; set checkpoint_threshold = '512MB'")
 for sql, bindings in json.load(open(sys.argv[1])):
     connection.execute(sql, bindings).fetchall()
 connection.close()
@@ -163,6 +166,7 @@ def main(commit: str) -> None:
         before = unpacked(commit, folder)
         for checkout in filter(None, [here, before]):
             checkout.run(checkout.home, *cdp("demo"))
+            checkout.rules = Platform(checkout.home).rows("select rules_fingerprint from staging.builds")[0][0]
         messages = Platform(here.home).rows("select count(*) from staging.messages")[0][0]
 
         def one_percent(home: Path) -> None:
@@ -193,7 +197,7 @@ def main(commit: str) -> None:
                 rounds.take(f"dbt build of {commit}, nothing new", before, *dbt("build"))
                 rounds.take(f"  dbt's start of {commit}", before, *dbt("build", "--select", "tag:none"))
                 rounds.take(f"pass of {commit}, nothing new", before, *cdp("run", "--as-of", DAY), **crm)
-        more = Checkout(with_more_models(folder), folder / "home_more")
+        more = Checkout(with_more_models(folder), folder / "home_more", here.rules)
         shutil.copytree(here.home, more.home)
         more.run(more.home, *forced, **crm)
         for _ in range(ROUNDS):

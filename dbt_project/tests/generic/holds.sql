@@ -9,14 +9,11 @@ accepted_values: {column: [values]}. relationships: {column: {to: "{{ ref('model
 {# An audience: its members are people, each once, and exactly those who were seen to enter and not to leave. #}
 {% test is_audience(model, never_null=[], unique=[], accepted_values={}) %}
 {% set history %}
-select coalesce(members.profile_id, stays.profile_id)
+select coalesce(members.profile_id, known.profile_id)
 from {{ model }} as members
-full outer join (
-    select profile_id
-    from {{ ref('memberships') }}
-    where audience = '{{ model.identifier }}' and exited_at is null
-) as stays on stays.profile_id = members.profile_id
-where members.profile_id is null or stays.profile_id is null
+full outer join (select profile_id from {{ ref('current_members') }} where audience = '{{ model.identifier }}') as known
+    on known.profile_id = members.profile_id
+where members.profile_id is null or known.profile_id is null
 {% endset %}
 {{ cdp.broken_promises(
     model, ['profile_id'] + never_null, ['profile_id'] + unique, accepted_values,
