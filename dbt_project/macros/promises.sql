@@ -3,12 +3,12 @@ break it. `more`: other promises, each a query of the rows that break it. #}
 {% macro broken_promises(relation, never_null=[], unique=[], accepted_values={}, relationships={}, more={}) -%}
 {%- set promises = [] -%}
 {%- for column in never_null -%}
-    {%- do promises.append(('never_null(' ~ column ~ ')', 'nulls_' ~ loop.index)) -%}
+    {%- do promises.append(('never_null(' ~ column ~ ')', 'missing_' ~ loop.index)) -%}
 {%- endfor -%}
-with nulls as (
+with missing as (
     select
         {%- for column in never_null %}
-        count(case when {{ cdp.column_name(column) }} is null then 1 end) as nulls_{{ loop.index }},
+        count(case when {{ cdp.column_name(column) }} is null then 1 end) as missing_{{ loop.index }},
         {%- endfor %}
         count(*) as all_rows
     from {{ relation }}
@@ -18,7 +18,7 @@ counted as (
     select cast('rows' as {{ dbt.type_string() }}) as promise, cast(0 as {{ dbt.type_bigint() }}) as broken
     {%- for promise, column in promises %}
     union all
-    select '{{ promise }}', {{ column }} from nulls
+    select '{{ promise }}', {{ column }} from missing
     {%- endfor %}
     {%- for promise in unique %}
     {%- set columns = promise.columns if promise is mapping else [promise] if promise is string else promise %}
