@@ -113,15 +113,16 @@ def demo(people: int) -> None:
 
 
 @main.command()
-def status() -> None:
-    """Last run per asset, rows, quarantine, and what each sync still owes."""
+@click.option("--all", "everything", is_flag=True, help="Also every asset: when it last ran, and how many rows it has.")
+def status(everything: bool) -> None:
+    """The last runs, what failed, what each sync still owes, what is stale; then the records of each stream."""
     from cdp_orchestration.start import quiet_output, ready_home
 
     home = ready_home()
     with quiet_output(home.root / "logs" / "cdp.log") as terminal:
         from cdp_orchestration.status import show_status
 
-        show_status(home, Console(file=terminal, width=OUT.width, highlight=False))
+        show_status(home, Console(file=terminal, width=OUT.width, highlight=False), everything)
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""`cdp status`: last run per asset, rows, quarantine, backlog per sync."""
+"""`cdp status`: the last runs, what failed, what is owed, what is stale; records per stream; on request every asset."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from cdp_orchestration.delivery.plan import backlog, holdings
 from cdp_orchestration.delivery.sync import read_sync
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import Home
+from cdp_orchestration.landing import Landing
 from cdp_orchestration.manifest import current_manifest
 from cdp_orchestration.pipeline import load_definitions
 from cdp_orchestration.streams import landed_not_read, read_streams
@@ -21,43 +22,125 @@ from cdp_orchestration.unread import unread_files
 from cdp_orchestration.warehouse import NothingBuilt, Reading, Warehouse
 
 UNREAD_SHOWN = 50
+STALE_SHOWN = 5
+RUNS_SEARCHED = 200
+JOBS = {"__ASSET_JOB": "assets (chosen by hand, or by a condition)"}
 
 # In the order data flows.
 GROUPS = ["sources", "staging", "identity", "profiles", "attributes", "audiences", "activation", "destinations"]
 
 
-def show_status(home: Home, console: Console) -> None:
-    """Print it all; where nothing was built yet, say so."""
+def show_status(home: Home, console: Console, everything: bool = False) -> None:
+    """Print what an operator wants first: the last runs, what failed, what is owed, what is stale; then records, and with
+    `everything` each asset. Where nothing was built yet, say so."""
     definitions = load_definitions()
     console.print(f"CDP_HOME {home.root}\n", soft_wrap=True)
     with dg.DagsterInstance.get() as instance:
-        console.print(reports.table("Assets", ["asset", "group", "last run", "rows"], _assets(definitions, instance)))
-    if files := _unread(home):
-        console.print()
-        console.print(reports.table("Files that no stream reads", ["source", "file", "why"], files))
+        columns = ["job", "ended", "took s", "result", "why"]
+        console.print(reports.table("Last runs", columns, _last_runs(instance)))
+        if failed := _failed_checks(definitions, instance):
+            _section(console, "Failed checks", ["check", "asset", "at", "why"], failed)
+        assets = _assets(definitions, instance)
     manifest = current_manifest(home)
     try:
         with Warehouse(home).reading() as connection:
             left = relations.existing(connection, list(relations.left_behind(home, manifest)))
-            console.print()
-            columns = ["stream", "landed", "accepted", "duplicate", "quarantined", "state"]
-            console.print(reports.table("Records", columns, _records(home, manifest, connection)))
+            records = _records(home, manifest, connection)
             build = connection.execute(
                 "select as_of, through_batch_seq, build_id from staging.current_build"
             ).fetchone()
-        if build:
-            console.print(f"\nLast build: as of {build[0]}, through batch {build[1]}, run {build[2]}", soft_wrap=True)
-        if left:
-            console.print(
-                f"\nLeft behind by models that the project no longer has: {', '.join(left)}. "
-                "`cdp run --full-refresh` drops them.", soft_wrap=True,
-            )  # fmt: skip
     except NothingBuilt as nothing:
         console.print(f"\n{nothing}", soft_wrap=True)
-        return
+        build, records, left = None, [], []
+    else:
+        columns = ["sync", "destination", "holds", "owes add", "update", "remove", "withheld", "shared", "state"]
+        _section(console, "Syncs", columns, _syncs(home))
+    if stale := _stale(home, assets, build[1] if build else None):
+        _section(console, "Stale", ["what", "why"], stale)
+    if files := _unread(home):
+        _section(console, "Files that no stream reads", ["source", "file", "why"], files)
+    if records:
+        columns = ["stream", "landed", "accepted", "duplicate", "quarantined", "state"]
+        _section(console, "Records", columns, records)
+    if everything:
+        _section(console, "Assets", ["asset", "group", "last run", "rows"], assets)
+    if build:
+        console.print(f"\nLast build: as of {build[0]}, through batch {build[1]}, run {build[2]}", soft_wrap=True)
+    if left:
+        console.print(
+            f"\nLeft behind by models that the project no longer has: {', '.join(left)}. "
+            "`cdp run --full-refresh` drops them.", soft_wrap=True,
+        )  # fmt: skip
+    if not everything:
+        console.print("\n`cdp status --all` shows every asset, too.")
+
+
+def _section(console: Console, title: str, columns: list[str], rows: reports.Rows) -> None:
     console.print()
-    columns = ["sync", "destination", "holds", "owes add", "update", "remove", "withheld", "shared", "state"]
-    console.print(reports.table("Syncs", columns, _syncs(home)))
+    console.print(reports.table(title, columns, rows))
+
+
+def _last_runs(instance: dg.DagsterInstance) -> reports.Rows:
+    """The latest run of each job, the newest first."""
+    rows: reports.Rows = []
+    seen: set[str] = set()
+    for record in instance.get_run_records(limit=RUNS_SEARCHED):
+        run = record.dagster_run
+        if run.job_name in seen:
+            continue
+        seen.add(run.job_name)
+        started, ended = record.start_time, record.end_time
+        rows.append((
+            JOBS.get(run.job_name, run.job_name),
+            _shown(ended) if ended else "not yet",
+            round(ended - started) if started and ended else None,
+            run.status.value.lower(),
+            "" if run.is_success or not run.is_finished else _why_it_failed(instance, run.run_id),
+        ))  # fmt: skip
+    return rows
+
+
+def _why_it_failed(instance: dg.DagsterInstance, run_id: str) -> str:
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        failure = entry.dagster_event.step_failure_data if entry.dagster_event else None
+        if failure and failure.user_failure_data and failure.user_failure_data.description:
+            return failure.user_failure_data.description
+        if failure and failure.error:
+            return " ".join(failure.error.message.split())
+    return "it ended without a word"
+
+
+def _failed_checks(definitions: dg.Definitions, instance: dg.DagsterInstance) -> reports.Rows:
+    """Checks whose last result is a failure; warnings say that they are."""
+    rows: reports.Rows = []
+    keys = list(definitions.resolve_asset_graph().asset_check_keys)
+    for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(keys).items():
+        evaluation = record.event.asset_check_evaluation if record.event and record.event.dagster_event else None
+        if evaluation and not evaluation.passed:
+            mark = "" if evaluation.severity == dg.AssetCheckSeverity.ERROR else " (warns)"
+            rows.append((key.name + mark, key.asset_key.to_user_string(), _shown(record.event.timestamp if record.event else 0),
+                         evaluation.description or ""))  # fmt: skip
+    return sorted(rows, key=str)
+
+
+def _stale(home: Home, assets: list[tuple[str, str, str, object]], through: int | None) -> reports.Rows:
+    """What is older than what it is made from."""
+    rows: reports.Rows = []
+    batches = [batch for batch in Landing(home.landing).batches() if through is not None and batch.batch_seq > through]
+    if batches:
+        waiting = sum(batch.records for batch in batches)
+        rows.append((f"{len(batches):,} landed batches", f"the last build has not read them ({waiting:,} records)"))
+    never = [name for name, group, at, _ in assets if at == "never" and group not in ("sources", "destinations")]
+    if never and through is not None:
+        shown = ", ".join(never[:STALE_SHOWN]) + (
+            f" and {len(never) - STALE_SHOWN} more" if len(never) > STALE_SHOWN else ""
+        )
+        rows.append((shown, "not built yet"))
+    return rows
+
+
+def _shown(timestamp: float) -> str:
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _records(home: Home, manifest: dict[str, Any], connection: Reading) -> reports.Rows:
@@ -82,8 +165,7 @@ def _assets(definitions: dg.Definitions, instance: dg.DagsterInstance) -> list[t
             rows.append((key.to_user_string(), node.group_name, "never", None))
             continue
         count = event.asset_materialization.metadata.get("dagster/row_count")
-        at = datetime.fromtimestamp(event.timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        rows.append((key.to_user_string(), node.group_name, at, count.value if count else None))
+        rows.append((key.to_user_string(), node.group_name, _shown(event.timestamp), count.value if count else None))
     return sorted(rows, key=lambda row: GROUPS.index(row[1]) if row[1] in GROUPS else len(GROUPS))
 
 

@@ -162,6 +162,10 @@ def test_a_failed_check_holds_the_push_in_the_same_run_and_in_a_later_one(change
         "one check holds several promises; the broken one is named"
     )
     assert not list((changeable.root / "drop").iterdir())
+    shown = changeable.cdp("status").stdout
+    assert "Failed checks" in shown
+    assert "nobody_is_a_vip" in shown.split("Failed checks")[1]
+    assert "failure" in shown.split("Failed checks")[0]
 
     broken.unlink()
     twin.write_text(held)

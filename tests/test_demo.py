@@ -198,6 +198,10 @@ def test_status_profile_and_quarantine_show_the_demo(demo: Demo) -> None:
     assert status.returncode == 0, status.stderr
     assert "newsletter_to_crm" in status.stdout
     assert "web.events" in status.stdout
+    order = [status.stdout.index(title) for title in ("Last runs", "Syncs", "Records")]
+    assert order == sorted(order)
+    assert "identity/identifiers" not in status.stdout
+    assert "identity/identifiers" in demo.cdp("status", "--all").stdout
     email = demo.rows("select email from profiles.profiles where email is not null order by 1 limit 1")[0][0]
     person = demo.cdp("profile", f"email={email.upper()}")
     assert person.returncode == 0, person.stderr
