@@ -19,7 +19,7 @@ from cdp_orchestration.delivery.sync import declared_syncs, read_sync
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import PROJECT_ROOT, Home
 from cdp_orchestration.landing import Landing
-from cdp_orchestration.manifest import PARSED_FROM, state_of
+from cdp_orchestration.project.manifest import PARSED_FROM, state_of
 from cdp_orchestration.warehouse import Warehouse, target
 
 OWED = ("add", "update", "remove")

@@ -15,7 +15,7 @@ from cdp_orchestration.delivery.sync import Sync, declared_syncs, read_sync
 from cdp_orchestration.destinations import Destination
 from cdp_orchestration.errors import CdpError, StopAndTell
 from cdp_orchestration.home import Home
-from cdp_orchestration.manifest import current_manifest
+from cdp_orchestration.project.manifest import current_manifest
 from cdp_orchestration.warehouse import Warehouse
 
 Say = Callable[[str], None]

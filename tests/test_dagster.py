@@ -28,8 +28,8 @@ ORDER = {
 
 IN_ONE_RUN = """
 import dagster as dg
-from cdp_orchestration.pipeline import load_definitions
-from cdp_orchestration.start import ready_home
+from cdp_orchestration.components.run_pass import load_definitions
+from cdp_orchestration.cli.start import ready_home
 ready_home()
 definitions = load_definitions()
 with dg.DagsterInstance.get() as instance:
@@ -43,8 +43,8 @@ with dg.DagsterInstance.get() as instance:
 """
 CONDITIONS = """
 import dagster as dg
-from cdp_orchestration.pipeline import load_definitions
-from cdp_orchestration.start import ready_home
+from cdp_orchestration.components.run_pass import load_definitions
+from cdp_orchestration.cli.start import ready_home
 ready_home()
 with dg.DagsterInstance.get() as instance:
     definitions = load_definitions()
@@ -67,8 +67,8 @@ def python(platform: Platform, code: str) -> str:
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
     os.environ["CDP_HOME"] = str(tmp_path_factory.mktemp("definitions"))
-    from cdp_orchestration.pipeline import load_definitions
-    from cdp_orchestration.start import ready_home
+    from cdp_orchestration.cli.start import ready_home
+    from cdp_orchestration.components.run_pass import load_definitions
 
     ready_home()
     return load_definitions()

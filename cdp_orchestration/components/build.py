@@ -13,17 +13,20 @@ import dagster as dg
 from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
 from dagster_dbt.errors import DagsterDbtError
 
-from cdp_orchestration import last_pass, relations, rules, runs
+from cdp_orchestration import last_pass
 from cdp_orchestration.clock import parsed_as_of
-from cdp_orchestration.components.samples import with_samples
-from cdp_orchestration.components.words import in_dagsters_words, unexpected
+from cdp_orchestration.components import runs
+from cdp_orchestration.components.failures import in_dagsters_words, unexpected
+from cdp_orchestration.components.metadata import with_samples
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.errors import StopAndTell, disk_full, is_disk_full
 from cdp_orchestration.home import Home, current_home
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.progress import say
-from cdp_orchestration.streams import landed_not_read, staging_views
+from cdp_orchestration.project import fingerprint as rules
+from cdp_orchestration.project import relations
+from cdp_orchestration.project.streams import landed_not_read, staging_views
 from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse
 
 KEPT_INVOCATIONS = 20

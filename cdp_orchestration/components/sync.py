@@ -5,9 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from cdp_orchestration import runs
-from cdp_orchestration.components.samples import markdown_table
-from cdp_orchestration.components.words import RETRY, in_dagsters_words
+from cdp_orchestration.components import runs
+from cdp_orchestration.components.failures import RETRY, in_dagsters_words
+from cdp_orchestration.components.metadata import markdown_table
 from cdp_orchestration.connections import connections
 from cdp_orchestration.delivery.deliver import Summary, deliver
 from cdp_orchestration.delivery.sync import Sync, read_sync

@@ -10,8 +10,8 @@ import os
 import dagster as dg
 import requests
 
-from cdp_orchestration import runs
-from cdp_orchestration.components.source import GROUP as SOURCES
+from cdp_orchestration.components import runs
+from cdp_orchestration.components.connection import GROUP as SOURCES
 from cdp_orchestration.components.sync import GROUP as DESTINATIONS
 from cdp_orchestration.connections import connections
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from cdp_orchestration.connections import connections
 from cdp_orchestration.errors import StopAndTell
-from cdp_orchestration.manifest import models
+from cdp_orchestration.project.manifest import models
 
 FOLDER = "6_activation"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

@@ -90,7 +90,7 @@ for sql, bindings in json.load(open(sys.argv[1])):
     connection.execute(sql, bindings).fetchall()
 connection.close()
 """
-IMPORTS = "from cdp_orchestration.start import ready_home; ready_home(); from cdp_orchestration.pipeline import load_definitions; load_definitions()"
+IMPORTS = "from cdp_orchestration.cli.start import ready_home; ready_home(); from cdp_orchestration.components.run_pass import load_definitions; load_definitions()"
 
 
 def land_one_percent(home: Path, records: int) -> None:

@@ -1,13 +1,14 @@
-"""A connected source as Dagster assets: one per stream, and a schedule where its data enters."""
+"""Connections as Dagster knows them: a source is an asset per stream, a destination is checked when the project loads.
 
-from typing import Self
+Attributes are checked by the kind of connector and rendered when used, not by Dagster at load."""
+
+from typing import Any, Self
 
 import dagster as dg
 import pydantic
 
-from cdp_orchestration import runs
-from cdp_orchestration.components.words import RETRY, in_dagsters_words
-from cdp_orchestration.components.yaml_attributes import Attributes
+from cdp_orchestration.components import runs
+from cdp_orchestration.components.failures import RETRY, in_dagsters_words
 from cdp_orchestration.connections import Connection, connection, shown
 from cdp_orchestration.home import current_home
 from cdp_orchestration.landing import Batch
@@ -16,6 +17,16 @@ from cdp_orchestration.pull import land_stream
 
 GROUP = "sources"
 SAMPLE_ROWS = 5
+
+
+class Attributes(pydantic.BaseModel):
+    """Any fields: the connector's own Config says which there are."""
+
+    model_config = pydantic.ConfigDict(extra="allow")
+    kind: str = pydantic.Field(description="The connector: a module of sources/ or destinations/.")
+
+    def as_written(self) -> dict[str, Any]:
+        return self.model_dump()
 
 
 class Source(dg.Component):
@@ -35,6 +46,25 @@ class Source(dg.Component):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         return dg.Definitions(assets=[stream_asset(self.source, stream) for stream in self.source.streams])
+
+
+class Destination(dg.Component):
+    """A place that rows are delivered to: `kind` and the fields of that kind."""
+
+    def __init__(self, destination: Connection) -> None:
+        self.destination = destination
+
+    @classmethod
+    def get_model_cls(cls) -> type[pydantic.BaseModel]:
+        return Attributes
+
+    @classmethod
+    def load(cls, attributes: pydantic.BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        written = attributes.as_written() if isinstance(attributes, Attributes) else {}
+        return cls(connection("destinations", context.path.name, written, shown(context.path / "defs.yaml")))
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        return dg.Definitions()
 
 
 def stream_asset(source: Connection, stream: str) -> dg.AssetsDefinition:

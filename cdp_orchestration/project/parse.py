@@ -13,11 +13,11 @@ from typing import Any
 from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
 from packaging import version
 
-from cdp_orchestration import relations
 from cdp_orchestration.errors import StopAndTell, disk_full, is_disk_full
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
 from cdp_orchestration.identity.rules import decisions
-from cdp_orchestration.manifest import PARSED_FROM, state_of
+from cdp_orchestration.project import relations
+from cdp_orchestration.project.manifest import PARSED_FROM, state_of
 from cdp_orchestration.warehouse import Warehouse
 
 DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))

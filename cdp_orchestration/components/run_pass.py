@@ -10,7 +10,8 @@ from typing import Any
 
 import dagster as dg
 
-from cdp_orchestration import last_pass, progress, runs, unread
+from cdp_orchestration import last_pass, progress, unread
+from cdp_orchestration.components import runs
 from cdp_orchestration.components.event_log import instance_of
 from cdp_orchestration.components.warm_dbt import warm_dbt
 from cdp_orchestration.errors import disk_full, is_disk_full

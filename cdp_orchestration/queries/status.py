@@ -1,12 +1,13 @@
 """`cdp status`: the last runs, what failed, what is owed, what is stale; records per stream; on request every asset."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-from rich.console import Console
 
-from cdp_orchestration import relations, reports, syncs
+from cdp_orchestration import syncs
+from cdp_orchestration.components.run_pass import load_definitions
 from cdp_orchestration.connections import connections
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.places import NOWHERE, Place
@@ -15,9 +16,11 @@ from cdp_orchestration.delivery.sync import read_sync
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
-from cdp_orchestration.manifest import current_manifest
-from cdp_orchestration.pipeline import load_definitions
-from cdp_orchestration.streams import landed_not_read, read_streams
+from cdp_orchestration.project.manifest import current_manifest
+from cdp_orchestration.project.parse import relations
+from cdp_orchestration.project.streams import landed_not_read, read_streams
+from cdp_orchestration.queries import counts
+from cdp_orchestration.queries.answers import Answer, Lines, Rows
 from cdp_orchestration.unread import unread_files
 from cdp_orchestration.warehouse import NothingBuilt, Reading, Warehouse
 
@@ -30,16 +33,16 @@ JOBS = {"__ASSET_JOB": "assets (chosen by hand, or by a condition)"}
 GROUPS = ["sources", "staging", "identity", "profiles", "attributes", "audiences", "activation", "destinations"]
 
 
-def show_status(home: Home, console: Console, everything: bool = False) -> None:
-    """Print what an operator wants first: the last runs, what failed, what is owed, what is stale; then records, and with
+def status(home: Home, everything: bool = False) -> Iterator[Answer]:
+    """What an operator wants first: the last runs, what failed, what is owed, what is stale; then records, and with
     `everything` each asset. Where nothing was built yet, say so."""
     definitions = load_definitions()
-    console.print(f"CDP_HOME {home.root}\n", soft_wrap=True)
+    yield f"CDP_HOME {home.root}"
     with dg.DagsterInstance.get() as instance:
         columns = ["job", "ended", "took s", "result", "why"]
-        console.print(reports.table("Last runs", columns, _last_runs(instance)))
+        yield Rows("Last runs", columns, _last_runs(instance))
         if failed := _failed_checks(definitions, instance):
-            _section(console, "Failed checks", ["check", "asset", "at", "why"], failed)
+            yield Rows("Failed checks", ["check", "asset", "at", "why"], failed)
         assets = _assets(definitions, instance)
     manifest = current_manifest(home)
     try:
@@ -50,39 +53,34 @@ def show_status(home: Home, console: Console, everything: bool = False) -> None:
                 "select as_of, through_batch_seq, build_id from staging.current_build"
             ).fetchone()
     except NothingBuilt as nothing:
-        console.print(f"\n{nothing}", soft_wrap=True)
+        yield str(nothing)
         build, records, left = None, [], []
     else:
         columns = ["sync", "destination", "holds", "owes add", "update", "remove", "withheld", "shared", "state"]
-        _section(console, "Syncs", columns, _syncs(home))
+        yield Rows("Syncs", columns, _syncs(home))
     if stale := _stale(home, assets, build[1] if build else None):
-        _section(console, "Stale", ["what", "why"], stale)
+        yield Rows("Stale", ["what", "why"], stale)
     if files := _unread(home):
-        _section(console, "Files that no stream reads", ["source", "file", "why"], files)
+        yield Rows("Files that no stream reads", ["source", "file", "why"], files)
     if records:
         columns = ["stream", "landed", "accepted", "duplicate", "quarantined", "state"]
-        _section(console, "Records", columns, records)
+        yield Rows("Records", columns, records)
     if everything:
-        _section(console, "Assets", ["asset", "group", "last run", "rows"], assets)
+        yield Rows("Assets", ["asset", "group", "last run", "rows"], assets)
     if build:
-        console.print(f"\nLast build: as of {build[0]}, through batch {build[1]}, run {build[2]}", soft_wrap=True)
+        yield f"Last build: as of {build[0]}, through batch {build[1]}, run {build[2]}"
     if left:
-        console.print(
-            f"\nLeft behind by models that the project no longer has: {', '.join(left)}. "
-            "`cdp run --full-refresh` drops them.", soft_wrap=True,
-        )  # fmt: skip
+        yield (
+            f"Left behind by models that the project no longer has: {', '.join(left)}. "
+            "`cdp run --full-refresh` drops them."
+        )
     if not everything:
-        console.print("\n`cdp status --all` shows every asset, too.")
+        yield "`cdp status --all` shows every asset, too."
 
 
-def _section(console: Console, title: str, columns: list[str], rows: reports.Rows) -> None:
-    console.print()
-    console.print(reports.table(title, columns, rows))
-
-
-def _last_runs(instance: dg.DagsterInstance) -> reports.Rows:
+def _last_runs(instance: dg.DagsterInstance) -> Lines:
     """The latest run of each job, the newest first."""
-    rows: reports.Rows = []
+    rows: Lines = []
     seen: set[str] = set()
     for record in instance.get_run_records(limit=RUNS_SEARCHED):
         run = record.dagster_run
@@ -110,9 +108,9 @@ def _why_it_failed(instance: dg.DagsterInstance, run_id: str) -> str:
     return "it ended without a word"
 
 
-def _failed_checks(definitions: dg.Definitions, instance: dg.DagsterInstance) -> reports.Rows:
+def _failed_checks(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Lines:
     """Checks whose last result is a failure; warnings say that they are."""
-    rows: reports.Rows = []
+    rows: Lines = []
     keys = list(definitions.resolve_asset_graph().asset_check_keys)
     for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(keys).items():
         evaluation = record.event.asset_check_evaluation if record.event and record.event.dagster_event else None
@@ -123,9 +121,9 @@ def _failed_checks(definitions: dg.Definitions, instance: dg.DagsterInstance) ->
     return sorted(rows, key=str)
 
 
-def _stale(home: Home, assets: list[tuple[str, str, str, object]], through: int | None) -> reports.Rows:
+def _stale(home: Home, assets: list[tuple[str, str, str, object]], through: int | None) -> Lines:
     """What is older than what it is made from."""
-    rows: reports.Rows = []
+    rows: Lines = []
     batches = [batch for batch in Landing(home.landing).batches() if through is not None and batch.batch_seq > through]
     if batches:
         waiting = sum(batch.records for batch in batches)
@@ -143,10 +141,10 @@ def _shown(timestamp: float) -> str:
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _records(home: Home, manifest: dict[str, Any], connection: Reading) -> reports.Rows:
+def _records(home: Home, manifest: dict[str, Any], connection: Reading) -> Lines:
     """Streams of messages, then what landed and becomes none: tables, and what nothing reads."""
     known = {f"{source}.{stream}" for source, stream in read_streams(manifest)}
-    rows: reports.Rows = [(*row, "") for row in reports.intake(connection) if row[0] in known]
+    rows: Lines = [(*row, "") for row in counts.intake(connection) if row[0] in known]
     for unread in landed_not_read(home, manifest):
         state = "table" if unread.is_table else "landed, not read"
         rows.append((f"{unread.source}.{unread.stream}", unread.records, None, None, None, state))
