@@ -78,3 +78,8 @@
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
+
+{# The build that runs: the run that asked for it, or dbt's own invocation. #}
+{% macro this_build_id() -%}
+    {{ return((env_var('CDP_BUILD_ID', '') if execute else '') or invocation_id) }}
+{%- endmacro %}

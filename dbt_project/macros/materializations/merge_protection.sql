@@ -6,8 +6,8 @@
    because nothing earlier can change them. The earliest message of all is always one or the other, so every round settles
    something and the loop ends when nothing is left: no number of rounds is assumed.
 
-   A forced group's handle goes with the member that it stands with: that one is the group's strongest in the message, so no
-   other member is left when it is dropped.
+   A forced group's handle goes with the member that it stands with: that one is the group's strongest in the message that no
+   cut takes out, so no other member is left when it is dropped.
 
    Of a cut pair the one that would be dropped first leaves the messages that carry both.
 
