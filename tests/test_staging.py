@@ -28,11 +28,20 @@ FIRST = [
     alias("twice", "second"), KEYLESS, KEYLESS, {**KEYLESS, "messageId": "  "}, {**KEYLESS, "messageId": ["x"]},
     {**KEYLESS, "messageId": ["x"]}, {**KEYLESS, "messageId": 7.0, **AT}, {"batch": [KEYLESS, KEYLESS, {"messageId": "n", "type": "x"}]},
 ]  # fmt: skip
-SECOND = [alias("late", "\u200bKnown "), known("k1", "Known"), known("k3", "later"), KEYLESS, {**KEYLESS, **AT}, {**KEYLESS, **AT}]
+SECOND = [
+    alias("late", "\u200bKnown "),
+    known("k1", "Known"),
+    known("k3", "later"),
+    KEYLESS,
+    {**KEYLESS, **AT},
+    {**KEYLESS, **AT},
+]
 
 
 def land(home: Path, source: str, stream: str, records: list[dict[str, Any]], file: str) -> None:
-    Landing(home / "landing").land(source, stream, [Page([Record(json.dumps(each), file=file) for each in records], {})])
+    Landing(home / "landing").land(
+        source, stream, [Page([Record(json.dumps(each), file=file) for each in records], {})]
+    )
 
 
 def build(home: Path, *options: str) -> None:
@@ -65,7 +74,9 @@ def test_what_is_known_by_then_decides(home: Platform) -> None:
 
 
 def test_honest_repeats_without_an_id_stay(home: Platform) -> None:
-    ids = [row[0] for row in home.rows("select message_id from staging.messages where batch_seq = 1 and type = 'track'")]
+    ids = [
+        row[0] for row in home.rows("select message_id from staging.messages where batch_seq = 1 and type = 'track'")
+    ]
     assert len(set(ids)) == len(ids) == 8, ids
     assert "7" in ids
 
