@@ -8,6 +8,10 @@ with records as (
 
 timed as (
     {{ with_times('records', {'occurred_time': 'ordered_at', 'updated_time': 'updated_at'}) }}
+),
+
+judged as (
+    {{ with_judged_money('timed', {'amount_money': 'amount'}, 'currency') }}
 )
 
 select
@@ -35,7 +39,8 @@ select
         when amount is null then 'amount'
     end as missing_field,
     {{ unusable_fields(
-        money_faults({'amount': 'amount'}, 'currency', 'currency') + change_faults('updated_at', 'updated_at', 'landed_at', change='updated_time')
+        money_faults({'amount': 'amount'}, 'currency', 'currency', judged={'amount': 'amount_money'})
+        + change_faults('updated_at', 'updated_at', 'landed_at', change='updated_time')
     ) }} as unusable_field,
     {{ unset(['record_key', 'record_hash', 'traits', 'context', 'consent', 'previous_id']) }}
-from timed
+from judged

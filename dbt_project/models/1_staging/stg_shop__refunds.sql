@@ -7,6 +7,10 @@ with records as (
 
 timed as (
     {{ with_times('records', {'occurred_time': 'refunded_at', 'updated_time': 'updated_at'}) }}
+),
+
+judged as (
+    {{ with_judged_money('timed', {'amount_money': 'amount'}, none) }}
 )
 
 select
@@ -32,7 +36,8 @@ select
         when amount is null then 'amount'
     end as missing_field,
     {{ unusable_fields(
-        money_faults({'amount': 'amount'}, none, none) + change_faults('updated_at', 'updated_at', 'landed_at', change='updated_time')
+        money_faults({'amount': 'amount'}, none, none, judged={'amount': 'amount_money'})
+        + change_faults('updated_at', 'updated_at', 'landed_at', change='updated_time')
     ) }} as unusable_field,
     {{ unset(['record_key', 'record_hash', 'traits', 'context', 'consent', 'previous_id']) }}
-from timed
+from judged
