@@ -15,6 +15,7 @@ from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
 from dagster_dbt.errors import DagsterDbtError
 
 from cdp_orchestration import relations, rules, runs
+from cdp_orchestration.compaction import compact_if_due
 from cdp_orchestration.components.samples import with_samples
 from cdp_orchestration.components.words import in_dagsters_words, unexpected
 from cdp_orchestration.delivery.ledger import Ledger
@@ -139,6 +140,7 @@ def prepare(home: Home, manifest: dict[str, Any]) -> None:
         if source["source_name"] != "cdp":
             landing.prepare(source["source_name"], source["name"])
     Ledger(home.deliveries).prepare()
+    compact_if_due(home)
 
 
 def take_in(home: Home, manifest: dict[str, Any]) -> None:

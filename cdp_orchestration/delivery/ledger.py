@@ -1,12 +1,14 @@
 """The ledger: what became of each attempt at each operation. Append-only Parquet, one file a batch.
 
     deliveries/ledger/<sync>/<first>-<last>.parquet   numbers of the rows in it; they only rise, so no two tie
+    deliveries/ledger/<sync>/compacted/               many batches in one file (compacted.py); the rows are the same
     deliveries/ledger/_schema/_schema.parquet         empty, so that a glob over the ledger always matches
     deliveries/in_flight/<sync>.json                  the batch being sent, while it is, and where to
     deliveries/locks/<sync>.lock                      who delivers
 
 A batch's rows come to be with the rename of its file. A process that dies before leaves the in-flight marker, and the
-next delivery writes its rows down as of unknown outcome: they may have arrived.
+next delivery writes its rows down as of unknown outcome: they may have arrived. A row is known by (sync, ledger_no),
+whichever file it is in.
 """
 
 import fcntl
@@ -14,8 +16,8 @@ import glob
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +27,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cdp_orchestration import compacted, locks
 from cdp_orchestration.delivery import plan_sql
 from cdp_orchestration.delivery.durable import sync_folder, whole_file
 from cdp_orchestration.delivery.places import NOWHERE, Decisions, Place, decide, decisions
@@ -53,6 +56,7 @@ SCHEMA = pa.schema(
     ]
 )
 UNKNOWN = "unknown"
+SMALL_FILES = 100  # so many, and delivery compacts by itself
 _STEM = re.compile(r"(\d+)-(\d+)")
 
 
@@ -120,14 +124,17 @@ class Ledger:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
+    def if_free(self, sync: str) -> AbstractContextManager[bool]:
+        """Holds the lock of `locked` if nobody delivers the sync; whether that is so."""
+        return locks.if_free(self.root / "locks" / f"{sync}.lock")
+
     def relation(self, sync: str, unless_adopted: Place = NOWHERE) -> str:
         """SQL that reads the sync's ledger in DuckDB; empty where nothing was sent yet.
 
-        Rows from before addresses were written down are where the first delivery since adopted them (before it:
-        `unless_adopted`). is_let_go: they are no longer ours.
+        Made and used under `reading`. Rows from before addresses were written down are where the first delivery since
+        adopted them (before it: `unless_adopted`). is_let_go: they are no longer ours.
         """
-        paths = [self.root / "ledger" / "_schema" / "_schema.parquet", *self._files(sync)]
-        names = ", ".join("'" + glob.escape(str(path)).replace("'", "''") + "'" for path in paths)
+        names = literals([self.root / "ledger" / "_schema" / "_schema.parquet", *self.files(sync)])
         decided = self.decisions(sync)
         destination, address = (decided.adopted or unless_adopted).written()
         let_go = " or ".join(
@@ -164,12 +171,12 @@ class Ledger:
         """Names of all syncs that ever sent something."""
         folder = self.root / "ledger"
         names = os.listdir(folder) if folder.is_dir() else []
-        return sorted(name for name in names if not name.startswith(("_", ".")) and self._files(name))
+        return sorted(name for name in names if not name.startswith(("_", ".")) and self.next_no(name) > 1)
 
     def held(self, sync: str, place: Place) -> int:
         """How many entries the place holds, as far as it accepted them."""
         self.prepare()
-        with duckdb.connect(":memory:") as connection:
+        with self.reading(), duckdb.connect(":memory:") as connection:
             row = connection.execute(
                 f"""
                 select count(*) filter (operation <> 'remove') from (
@@ -186,7 +193,7 @@ class Ledger:
     def last_place(self, sync: str, destination: str) -> Place:
         """Where that destination was when the sync last sent something to it; nowhere, if it never did."""
         self.prepare()
-        with duckdb.connect(":memory:") as connection:
+        with self.reading(), duckdb.connect(":memory:") as connection:
             row = connection.execute(
                 f"select arg_max(address, ledger_no) from {self.relation(sync)} where destination = ?", [destination]
             ).fetchone()
@@ -227,7 +234,62 @@ class Ledger:
 
     def next_no(self, sync: str) -> int:
         """The number that the next ledger row gets."""
-        return max((_numbers(path)[1] for path in self._files(sync)), default=0) + 1
+        tail = self._tail(sync)
+        return max(tail[-1][0] if tail else 0, compacted.read_list(self._folder(sync)).through) + 1
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Whoever reads files of the ledger holds this: they stay where they are meanwhile."""
+        return compacted.reading(self.root)
+
+    def files(self, sync: str, after: int = 0) -> list[Path]:
+        """The files whose rows count and that hold numbers above `after`, in order. Held under `reading`."""
+        folder = self._folder(sync)
+        tail = self._tail(sync)
+        listed = compacted.read_list(folder)
+        compact = [folder / compacted.FOLDER / file.name for file in listed.files if file.last > after]
+        return [*compact, *(path for last, path in tail if last > max(listed.through, after))]
+
+    def compact(self, sync: str, at_least: int = 2, most: int = compacted.MOST_ROWS) -> tuple[int, int]:
+        """Brings the sync's small files into few, where they are at least so many. The caller holds the sync's lock.
+
+        Returns how many small files, and how many compacted files there are now; (0, …) where nothing was due. A crash
+        anywhere leaves things as they were, or done.
+        """
+        folder = self._folder(sync)
+        before = compacted.read_list(folder)
+        due = [(last, path) for last, path in self._tail(sync) if last > before.through]
+        if len(due) < at_least:
+            return 0, len(before.files)
+        compacted.drop_unlisted(folder, before)
+        kept = compacted.kept_files(before, due[-1][0] - before.through, most)
+        paths = [*before.paths(folder)[kept:], *(path for _, path in due)]
+        parts = (part for path in paths for part in compacted.read_rows(path, SCHEMA))
+        files = compacted.write_files(folder, before.generation + 1, parts, SCHEMA, "ledger_no", most)
+        after = compacted.next_list(before, kept, files, due[-1][0])
+        compacted.write_list(folder, f"deliveries/ledger/{sync}", after)  # the commit
+        return len(due), len(after.files)
+
+    def compact_if_due(self, sync: str) -> None:
+        """Keeps the small files few, so that a plan costs what the ledger holds and not how it came. As `compact`."""
+        with suppress(StopAndTell):  # `cdp compact` tells what is wrong; a delivery works either way
+            self.compact(sync, SMALL_FILES)
+
+    def sweep(self, sync: str, read_by: int | None) -> int:
+        """Removes files that compaction replaced and that nobody reads any more; how many. `read_by`: as for `superseded`.
+
+        The caller holds the sync's lock and keeps readers away.
+        """
+        folder = self._folder(sync)
+        gone, after = compacted.superseded(folder, self._tail(sync), read_by)
+        for path in gone:
+            path.unlink(missing_ok=True)
+        if after.earlier != compacted.read_list(folder).earlier:
+            compacted.write_list(folder, f"deliveries/ledger/{sync}", after)
+        return len(gone)
+
+    def has_replaced(self, sync: str) -> bool:
+        """Whether there may be files that compaction replaced."""
+        return bool(compacted.read_list(self._folder(sync)).earlier)
 
     def mark(self, sync: str, run_id: str, plan: Path, ordinals: list[int], place: Place) -> None:
         """Says, before anything is sent, which rows of which plan are in flight, and where to."""
@@ -284,19 +346,26 @@ class Ledger:
     def _marker(self, sync: str) -> Path:
         return self.root / "in_flight" / f"{sync}.json"
 
-    def _files(self, sync: str) -> list[Path]:
-        folder = self.root / "ledger" / sync
-        names = sorted(os.listdir(folder)) if folder.is_dir() else []
-        return [folder / name for name in names if name.endswith(".parquet") and _STEM.fullmatch(name[:-8])]
+    def _folder(self, sync: str) -> Path:
+        return self.root / "ledger" / sync
+
+    def _tail(self, sync: str) -> list[tuple[int, Path]]:
+        """(last number, path) of the files as they were appended, by number."""
+        folder = self._folder(sync)
+        names = os.listdir(folder) if folder.is_dir() else []
+        found = [
+            (int(stem[2]), name) for name in names if name.endswith(".parquet") and (stem := _STEM.fullmatch(name[:-8]))
+        ]
+        return [(last, folder / name) for last, name in sorted(found)]
+
+
+def literals(paths: Iterable[Path]) -> str:
+    """Paths as a list of SQL literals for DuckDB, in which no sign is a wildcard."""
+    return ", ".join("'" + glob.escape(str(path)).replace("'", "''") + "'" for path in paths)
 
 
 def _has_schema(path: Path) -> bool:
     return path.exists() and bool(pq.read_schema(path) == SCHEMA)
-
-
-def _numbers(path: Path) -> tuple[int, int]:
-    first, last = path.stem.split("-")
-    return int(first), int(last)
 
 
 def _ranges(ordinals: list[int]) -> list[list[int]]:
