@@ -15,7 +15,7 @@ from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
 
-SMALL_BATCHES = 1_000  # of a stream: so many, and a build compacts by itself
+SMALL_BATCHES = 200  # of a stream: so many, and a build compacts by itself
 
 
 def compact(home: Home, say: Callable[[str], None]) -> None:
