@@ -63,6 +63,7 @@ $(VENV)/bench: $(VENV)/ready
 bench: $(VENV)/bench  ## Time every layer of a build against a floor measured in the same run (EVENTS=1000000 TARGET=duckdb)
 	@CDP_TARGET=$(TARGET) $(BIN)/python -m tests.bench.layers $${EVENTS:-1000000}
 	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.identity $${EVENTS:-1000000}
+	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.passes
 	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.history
 
 lint: setup  ## Check style and types of Python and SQL

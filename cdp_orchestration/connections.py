@@ -1,7 +1,7 @@
 """What is connected: the defs.yaml files under defs/sources and defs/destinations, checked against their kind.
 
-A folder is a connection, its name is the connection's name. Templates in the values are rendered when they are used
-(settings.py), so a missing secret is told by the connector that needs it.
+A folder is a connection, its name is the connection's name. Templates in the values, `{{ env.NAME }}` and `{{ home }}`, are
+rendered when they are used, not at load, so that one missing secret stops one connector and not the whole project.
 """
 
 import os
@@ -10,12 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pydantic
 import yaml
+from jinja2.sandbox import SandboxedEnvironment
 
-from cdp_orchestration import destinations, settings, sources
+from cdp_orchestration import destinations, sources
 from cdp_orchestration.errors import StopAndTell
-from cdp_orchestration.home import PROJECT_ROOT, Home
+from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
 
 DEFS = Path(__file__).resolve().parent / "defs"
 
@@ -38,7 +40,7 @@ class Connection:
 
     def rendered(self) -> dict[str, Any]:
         """The attributes with templates filled in. Raises StopAndTell for a missing variable."""
-        return settings.render(self.attributes, self.where)
+        return render(self.attributes, self.where)
 
     def source(self, home: Home) -> sources.Source:
         """The connector, ready to pull."""
@@ -102,3 +104,37 @@ def _validated(model: Any, values: dict[str, Any], where: str) -> Any:
             else:
                 told.append(f"field '{field}': {problem['msg']}")
         raise StopAndTell(f"{where}: " + "; ".join(told) + ".") from None
+
+
+class _Environment:
+    """`env.NAME` in a template; an unset or empty variable is undefined, so that `default(...)` works on it."""
+
+    def __getattr__(self, name: str) -> Any:
+        value = os.environ.get(name)
+        return value if value else jinja2.StrictUndefined(hint=name)
+
+
+_jinja = SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+
+
+def render(value: Any, where: str, field: str = "") -> Any:
+    """`value` with every template in it rendered; dicts and lists are walked.
+
+    `where` is the file that holds the value; it is named when a variable is missing.
+    Raises StopAndTell for a missing variable or a malformed template.
+    """
+    if isinstance(value, dict):
+        return {key: render(item, where, f"{field}.{key}".lstrip(".")) for key, item in value.items()}
+    if isinstance(value, list):
+        return [render(item, where, f"{field}[{index}]") for index, item in enumerate(value)]
+    if not isinstance(value, str) or "{{" not in value:
+        return value
+    try:
+        return _jinja.from_string(value).render(env=_Environment(), home=str(current_home().root))
+    except jinja2.UndefinedError as error:
+        raise StopAndTell(
+            f"{where}: field '{field}' needs the environment variable {error}, which is not set. "
+            f"Set it in the environment or in a .env file next to pyproject.toml."
+        ) from None
+    except jinja2.TemplateError as error:
+        raise StopAndTell(f"{where}: field '{field}' is not a valid template: {error}") from None

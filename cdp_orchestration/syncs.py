@@ -6,17 +6,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from cdp_orchestration.components.sync import declared, parsed
 from cdp_orchestration.connections import connections
 from cdp_orchestration.delivery.deliver import empty
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.places import NOWHERE, Place
 from cdp_orchestration.delivery.plan import holdings, plans_folder
-from cdp_orchestration.delivery.sync import Sync
+from cdp_orchestration.delivery.sync import Sync, declared_syncs, read_sync
 from cdp_orchestration.destinations import Destination
 from cdp_orchestration.errors import CdpError, StopAndTell
 from cdp_orchestration.home import Home
-from cdp_orchestration.manifest import current_manifest
+from cdp_orchestration.project.manifest import current_manifest
 from cdp_orchestration.warehouse import Warehouse
 
 Say = Callable[[str], None]
@@ -24,7 +23,7 @@ Say = Callable[[str], None]
 
 def models_of(home: Home) -> dict[str, dict[str, Any]]:
     """The models that declare a sync, by name."""
-    return {node["name"]: node for node in declared(current_manifest(home))}
+    return {node["name"]: node for node in declared_syncs(current_manifest(home))}
 
 
 def asset_of(home: Home, name: str) -> list[str]:
@@ -32,7 +31,7 @@ def asset_of(home: Home, name: str) -> list[str]:
     nodes = models_of(home)
     if name not in nodes:
         raise _unknown(home, name, nodes)
-    return [parsed(nodes[name]).destination, name]
+    return [read_sync(nodes[name]).destination, name]
 
 
 def resync(home: Home, name: str) -> Place:
@@ -43,7 +42,7 @@ def resync(home: Home, name: str) -> Place:
     nodes = models_of(home)
     if name not in nodes:
         raise _unknown(home, name, nodes)
-    sync = parsed(nodes[name])
+    sync = read_sync(nodes[name])
     destination = _connected(home, sync.destination)
     destination.close()
     ledger = Ledger(home.deliveries)
@@ -126,7 +125,7 @@ def _here(home: Home, name: str) -> Place | None:
     nodes = models_of(home)
     if name not in nodes:
         return None
-    destination = parsed(nodes[name]).destination
+    destination = read_sync(nodes[name]).destination
     try:
         return Place(destination, _address(home, destination))
     except CdpError:
@@ -136,7 +135,7 @@ def _here(home: Home, name: str) -> Place | None:
 def _sync(home: Home, name: str, place: Place) -> Sync:
     node = models_of(home).get(name)
     if node is not None:
-        return replace(parsed(node), destination=str(place.destination))
+        return replace(read_sync(node), destination=str(place.destination))
     return Sync(name, "", str(place.destination), "mirror", "not_required")
 
 

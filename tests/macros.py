@@ -55,6 +55,10 @@ def rendered(
 
     class Adapter:
         @staticmethod
+        def quote(name: str) -> str:
+            return f"`{name}`" if engine in ("spark", "databricks", "bigquery") else f'"{name}"'
+
+        @staticmethod
         def dispatch(name: str, _package: str) -> Callable[..., Any]:
             of_engine = f"{engine}__{name}"
             return called(of_engine if hasattr(module, of_engine) else f"default__{name}")

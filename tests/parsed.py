@@ -43,7 +43,7 @@ def start_from_it(home: Path, project: Path, environment: dict[str, str]) -> Non
     (folder / "partial_parse.msgpack").write_bytes(msgpack.packb(_moved(parse, project, renamed)))
     manifest = (kept / "manifest.json").read_text().replace(f'"{PROJECT}"', f'"{project}"')
     (folder / "manifest.json").write_text(manifest.replace(*renamed) if renamed[0] else manifest)
-    from cdp_orchestration.manifest import PARSED_FROM, state_of
+    from cdp_orchestration.project.manifest import PARSED_FROM, state_of
 
     (folder / PARSED_FROM).write_text(state_of(PROJECT, place=project))
 

@@ -21,7 +21,7 @@ from cdp_orchestration.engines.cloud import VENDORS, Cloud, CloudReading
 from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import SCHEMA, Batch, Landing, Page, Record
-from cdp_orchestration.rules import fingerprint_of_last_build
+from cdp_orchestration.project.fingerprint import fingerprint_of_last_build
 from cdp_orchestration.warehouse import NothingBuilt, QueryFailed, RelationMissing, Warehouse
 from tests.statements import ENVIRONMENT
 

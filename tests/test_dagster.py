@@ -28,7 +28,8 @@ ORDER = {
 
 IN_ONE_RUN = """
 import dagster as dg
-from cdp_orchestration.pipeline import load_definitions, ready_home
+from cdp_orchestration.components.run_pass import load_definitions
+from cdp_orchestration.cli.start import ready_home
 ready_home()
 definitions = load_definitions()
 with dg.DagsterInstance.get() as instance:
@@ -42,7 +43,8 @@ with dg.DagsterInstance.get() as instance:
 """
 CONDITIONS = """
 import dagster as dg
-from cdp_orchestration.pipeline import load_definitions, ready_home
+from cdp_orchestration.components.run_pass import load_definitions
+from cdp_orchestration.cli.start import ready_home
 ready_home()
 with dg.DagsterInstance.get() as instance:
     definitions = load_definitions()
@@ -65,7 +67,8 @@ def python(platform: Platform, code: str) -> str:
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
     os.environ["CDP_HOME"] = str(tmp_path_factory.mktemp("definitions"))
-    from cdp_orchestration.pipeline import load_definitions, ready_home
+    from cdp_orchestration.cli.start import ready_home
+    from cdp_orchestration.components.run_pass import load_definitions
 
     ready_home()
     return load_definitions()
@@ -148,12 +151,24 @@ def test_a_failed_check_holds_the_push_in_the_same_run_and_in_a_later_one(change
     later_run = python(changeable, IN_ONE_RUN.format(job="deliver"))
     assert "is held" in later_run
     assert "nobody_is_a_vip" in later_run
+    twin = changeable.project / "dbt_project" / "models" / "5_audiences" / "vips.yml"
+    held = twin.read_text()
+    impossible = "- is_audience: {arguments: {accepted_values: {profile_id: [nobody]}}}"
+    twin.write_text(held.replace("- is_audience", impossible))
     done = changeable.cdp("run")
     assert done.returncode == 1
     assert "nobody_is_a_vip" in done.stderr
+    assert "accepted_values(profile_id) by 1" in done.stderr, (
+        "one check holds several promises; the broken one is named"
+    )
     assert not list((changeable.root / "drop").iterdir())
+    shown = changeable.cdp("status").stdout
+    assert "Failed checks" in shown
+    assert "nobody_is_a_vip" in shown.split("Failed checks")[1]
+    assert "failure" in shown.split("Failed checks")[0]
 
     broken.unlink()
+    twin.write_text(held)
     changeable.run()
     assert len(list((changeable.root / "drop").glob("*.jsonl"))) == 1
 

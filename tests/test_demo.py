@@ -2,6 +2,10 @@
 
 import csv
 import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -12,15 +16,18 @@ import pytest
 from cdp_orchestration.demo.run import _refuse_to_go_back
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
-from tests.harness import Platform
+from cdp_orchestration.landing import Landing, Page, Record
+from tests.harness import PROJECT, Platform
 from tests.test_days import AGREE, OBSERVED, seen
 
 
 @dataclass
 class Demo(Platform):
-    """What two runs of the demo printed, and what was there between them."""
+    """What three runs of the demo printed, and what was there after the first. The second finds nothing to do; the third makes
+    a whole pass all the same, because the note of the last one is gone."""
 
     first: CompletedProcess[str] = field(init=False)
+    idle: CompletedProcess[str] = field(init=False)
     second: CompletedProcess[str] = field(init=False)
     between: dict[str, object] = field(init=False)
 
@@ -30,6 +37,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     platform = Demo(tmp_path_factory.mktemp("demo") / "demo")
     platform.first = platform.cdp("demo", "--people", "400", CDP_DEMO_HOME=str(platform.root))
     platform.between = observed(platform)
+    platform.idle = platform.cdp("demo", "--people", "400", CDP_DEMO_HOME=str(platform.root))
+    (platform.root / "last_pass.json").unlink()
     platform.second = platform.cdp("demo", "--people", "400", CDP_DEMO_HOME=str(platform.root))
     return platform
 
@@ -45,7 +54,7 @@ def held_by_the_receiver(platform: Platform) -> dict[str, object]:
 
 
 def test_both_runs_go_well_and_show_what_happened(demo: Demo) -> None:
-    for done in (demo.first, demo.second):
+    for done in (demo.first, demo.idle, demo.second):
         assert done.returncode == 0, done.stdout + done.stderr + demo.log()
         for title in (
             "Records",
@@ -66,6 +75,73 @@ def test_the_second_run_lands_and_sends_nothing(demo: Demo) -> None:
     assert "newsletter_to_crm: 0 to add, 0 to update, 0 to remove" in shown
     runs = demo.rows("select sync, count(distinct run_id) from activation.deliveries group by all order by 1")
     assert runs == [("newsletter_to_crm", 1), ("vips_to_file", 1)]
+
+
+def test_with_nothing_to_do_no_run_is_made(demo: Demo) -> None:
+    assert "Nothing to do" in demo.idle.stdout
+    assert "Nothing to do" not in demo.first.stdout + demo.second.stdout
+    assert len(demo.rows("select build_id from staging.builds")) == 2
+
+
+def drop_a_message(home: Path) -> None:
+    (home / "inbox" / "new.jsonl").write_text(
+        '{"type": "track", "event": "Seen", "userId": "C-1", "messageId": "new"}\n'
+    )
+
+
+def owe_what_was_accepted(home: Path) -> None:
+    shutil.rmtree(home / "deliveries" / "ledger" / "vips_to_file")
+
+
+def have_a_delivery_in_flight(home: Path) -> None:
+    (home / "deliveries" / "in_flight").mkdir(exist_ok=True)
+    (home / "deliveries" / "in_flight" / "vips_to_file.json").write_text("{}")
+
+
+def have_changed_a_file(home: Path) -> None:
+    note = json.loads((home / "last_pass.json").read_text())
+    (home / "last_pass.json").write_text(json.dumps({**note, "files": "others"}))
+
+
+def have_landed_more(home: Path) -> None:
+    Landing(home / "landing").land("inbox", "messages", [Page([Record("{}", file="x.jsonl")], {})])
+
+
+def build_elsewhere(home: Path) -> None:
+    with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
+        connection.execute("update staging.builds set build_id = 'another'")
+
+
+JUDGED = """
+import sys
+from cdp_orchestration.demo.run import receiver_of
+from cdp_orchestration.home import current_home
+from cdp_orchestration.last_pass import is_still_good
+with receiver_of(current_home()):
+    print(is_still_good(current_home(), {as_of!r}), "dagster" in sys.modules, "dbt.cli" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [None, drop_a_message, owe_what_was_accepted, have_a_delivery_in_flight, have_changed_a_file, have_landed_more, build_elsewhere],
+)  # fmt: skip
+def test_what_a_pass_would_do_is_seen_without_dagster_and_dbt(
+    demo: Demo, change: Callable[[Path], None] | None, tmp_path: Path
+) -> None:
+    home = Platform(tmp_path / "home")
+    shutil.copytree(demo.root, home.root)
+    if change:
+        change(home.root)
+    judged = subprocess.run([sys.executable, "-c", JUDGED.format(as_of="2026-11-01")], env=home.environment(), cwd=PROJECT,
+                            capture_output=True, text=True, check=True)  # fmt: skip
+    assert judged.stdout.split() == [str(change is None), "False", "False"]
+
+
+def test_another_moment_is_a_whole_pass(demo: Demo) -> None:
+    for as_of in ("2026-11-02", None):
+        judged = demo.python("-c", JUDGED.format(as_of=as_of))
+        assert judged.stdout.split()[0] == "False"
 
 
 def test_the_second_run_changes_nothing(demo: Demo) -> None:
@@ -122,6 +198,10 @@ def test_status_profile_and_quarantine_show_the_demo(demo: Demo) -> None:
     assert status.returncode == 0, status.stderr
     assert "newsletter_to_crm" in status.stdout
     assert "web.events" in status.stdout
+    order = [status.stdout.index(title) for title in ("Last runs", "Syncs", "Records")]
+    assert order == sorted(order)
+    assert "identity/identifiers" not in status.stdout
+    assert "identity/identifiers" in demo.cdp("status", "--all").stdout
     email = demo.rows("select email from profiles.profiles where email is not null order by 1 limit 1")[0][0]
     person = demo.cdp("profile", f"email={email.upper()}")
     assert person.returncode == 0, person.stderr

@@ -8,12 +8,12 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from cdp_orchestration.components.samples import _health
+from cdp_orchestration.components.metadata import _health
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.identity.rules import check_overrides, check_rules, identity_rules
-from cdp_orchestration.identity.what_if import rules_of
-from cdp_orchestration.identity.why import why
+from cdp_orchestration.queries.what_if import rules_of
+from cdp_orchestration.queries.why import why
 from tests.harness import Platform
 from tests.test_identity import copy_of_the_project
 

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 import pytest
 
-from cdp_orchestration.manifest import state_of
+from cdp_orchestration.project.manifest import state_of
 from tests.harness import PROJECT, Platform, dbt
 from tests.test_identity import copy_of_the_project
 

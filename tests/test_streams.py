@@ -9,8 +9,8 @@ import pytest
 
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing, Page, Record
-from cdp_orchestration.rules import fingerprint
-from cdp_orchestration.streams import landed_not_read, read_streams
+from cdp_orchestration.project.fingerprint import fingerprint
+from cdp_orchestration.project.streams import landed_not_read, read_streams
 from tests.harness import Platform, dbt
 from tests.test_identity import copy_of_the_project, prepare
 

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 import dagster as dg
 import pytest
 
-from cdp_orchestration import pipeline, sources
-from cdp_orchestration.components.source import stream_asset
+from cdp_orchestration import sources
+from cdp_orchestration.components import run_pass as pipeline
+from cdp_orchestration.components.connection import stream_asset
 from cdp_orchestration.connections import Connection
 from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.landing import Page, Record

@@ -1,6 +1,5 @@
-"""How Dagster wraps connectors, the dbt project and syncs. Nobody edits these to add something."""
+"""How Dagster wraps connectors, the dbt project and syncs; nothing else imports Dagster. Nobody edits these to add something."""
 
-from cdp_orchestration.components.destination import Destination
-from cdp_orchestration.components.source import Source
+from cdp_orchestration.components.connection import Destination, Source
 
 __all__ = ["Destination", "Source"]

@@ -7,27 +7,34 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
 from dagster_dbt.errors import DagsterDbtError
 
-from cdp_orchestration import relations, rules, runs
+from cdp_orchestration import last_pass
+from cdp_orchestration.clock import parsed_as_of
 from cdp_orchestration.compaction import compact_if_due
-from cdp_orchestration.components.samples import with_samples
-from cdp_orchestration.components.words import in_dagsters_words, unexpected
+from cdp_orchestration.components import runs
+from cdp_orchestration.components.failures import in_dagsters_words, unexpected
+from cdp_orchestration.components.metadata import with_samples
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.errors import StopAndTell, disk_full, is_disk_full
 from cdp_orchestration.home import Home, current_home
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.progress import say
-from cdp_orchestration.streams import landed_not_read
+from cdp_orchestration.project import fingerprint as rules
+from cdp_orchestration.project import relations
+from cdp_orchestration.project.streams import landed_not_read, staging_views
 from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse
 
 KEPT_INVOCATIONS = 20
+BROKEN_PROMISE = "broken promise:"  # as macros/promises.sql logs it
+# What dbt writes beside its work costs a tenth of a build with nothing new: its manifest is ours already, results come as
+# events, and the statements are in the invocation's folder (compiled/, run/).
+LEAN_DBT = {"DBT_WRITE_JSON": "false", "DBT_LOG_LEVEL_FILE": "info"}
 
 
 class BuildConfig(dg.Config):
@@ -50,6 +57,7 @@ def build(
     home = current_home()
     runs.sign(context.instance, context.run_id)
     with in_dagsters_words("build"):
+        last_pass.forget(home)
         as_of = parsed_as_of(config.as_of)
         check_overrides(identity_rules())
         Warehouse(home, say).check()
@@ -76,16 +84,19 @@ def build(
             "CDP_AS_OF": as_of,
             "CDP_RULES_FINGERPRINT": fingerprint,
             "CDP_HOME": str(home.root),
+            **LEAN_DBT,
         }
         left = _left_behind(home, manifest) if full else {}
         environment["CDP_LEFT_BEHIND"] = json.dumps(left)
         relations.remember(home, manifest)
         arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if full else [])]
-        held, invocation, failure = [], None, None
+        held: list[Any] = []
+        failed: dict[str, str] = {}
+        invocation, failure = None, None
         with in_dagsters_words("build"), Warehouse(home, say).writing(), _environment(environment):
             try:
                 invocation = dbt.cli(arguments, context=context)
-                for event in _told(invocation.stream(), context):
+                for event in _told(_read(invocation, failed), context):
                     held.append(event)
             except Exception as error:  # what dbt did finish is still reported, below
                 failure = error
@@ -96,10 +107,10 @@ def build(
         say(f"Dropped {len(left)} relations of models that the project no longer has: {', '.join(left)}.")
     # Models are reported when dbt has let go of the file: their counts and samples are read from it.
     with in_dagsters_words("build"):
-        yield from with_samples(context, held, home)
+        yield from with_samples(context, held, home, staging_views(manifest))
     if failure is not None:
         said = str(failure) if isinstance(failure, DagsterDbtError) else unexpected("build", failure)
-        told = failures(invocation) or [said]
+        told = [f"{name}: {why}" for name, why in failed.items()] or [said]
         if any(is_disk_full(text) for text in told):
             told = [str(disk_full(home.root))]
         for text in told:
@@ -117,19 +128,6 @@ def _left_behind(home: Home, manifest: dict[str, Any]) -> dict[str, str]:
             return {name: left[name] for name in relations.existing(connection, list(left))}
     except NothingBuilt:
         return {}
-
-
-def parsed_as_of(text: str | None) -> str:
-    """ISO text, UTC without zone, microseconds. Raises StopAndTell where the text is no time."""
-    if not text:
-        return datetime.now(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise StopAndTell(f"as_of {text!r} is not an ISO 8601 time; write for example 2026-11-01T00:00:00.") from None
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
-    return moment.isoformat(sep=" ", timespec="microseconds")
 
 
 def prepare(home: Home, manifest: dict[str, Any]) -> None:
@@ -150,17 +148,34 @@ def take_in(home: Home, manifest: dict[str, Any]) -> None:
     Warehouse(home, say).load(sorted(streams))
 
 
-def failures(invocation: DbtCliInvocation | None) -> list[str]:
-    """What dbt says went wrong: one text per failed model or test, naming its file."""
-    results = None
-    if invocation is not None:
-        with suppress(Exception):
-            results = invocation.get_artifact("run_results.json")
-    told = []
-    for result in (results or {}).get("results", []):
-        if result["status"] in ("error", "fail"):
-            told.append(f"{result['unique_id'].split('.', 2)[-1]}: {(result['message'] or '').strip()}")
-    return told
+def _read(invocation: DbtCliInvocation, failed: dict[str, str]) -> Iterator[Any]:
+    """What dbt reports, as Dagster's events. `failed` gets what went wrong, by model or check: dbt's words, naming its file, or
+    the promises that a check found broken."""
+    broken: dict[str, list[str]] = {}
+    for event in invocation.stream_raw_events():
+        kind, data = event.raw_event["info"]["name"], event.raw_event["data"]
+        node = data.get("node_info", {}).get("unique_id", "")
+        name = node.split(".", 2)[-1] or "dbt"
+        if kind == "JinjaLogInfo" and data["msg"].startswith(BROKEN_PROMISE):
+            broken.setdefault(name, []).append(data["msg"].removeprefix(BROKEN_PROMISE).strip())
+        elif kind == "RunResultError":
+            failed[name] = "; ".join(broken.get(name, [])) or data["msg"].strip()
+        for made in event.to_default_asset_events(
+            manifest=invocation.manifest,
+            dagster_dbt_translator=invocation.dagster_dbt_translator,
+            context=invocation.context,
+            target_path=invocation.target_path,
+            project=invocation.project,
+        ):
+            yield _with_promises(made, broken.get(name, []))
+
+
+def _with_promises(made: Any, broken: list[str]) -> Any:
+    """A check's result says which promises are broken."""
+    if not isinstance(made, dg.AssetCheckResult) or not broken:
+        return made
+    shown = dg.MetadataValue.md("\n".join(f"- {promise}" for promise in broken))
+    return made._replace(metadata={**made.metadata, "broken": shown}, description="; ".join(broken))
 
 
 def tell_of_other_ids(home: Home, build_id: str) -> None:

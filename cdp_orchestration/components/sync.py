@@ -5,45 +5,18 @@ from typing import Any
 
 import dagster as dg
 
-from cdp_orchestration import runs
-from cdp_orchestration.components.samples import markdown_table
-from cdp_orchestration.components.words import RETRY, in_dagsters_words
+from cdp_orchestration.components import runs
+from cdp_orchestration.components.failures import RETRY, in_dagsters_words
+from cdp_orchestration.components.metadata import markdown_table
 from cdp_orchestration.connections import connections
 from cdp_orchestration.delivery.deliver import Summary, deliver
-from cdp_orchestration.delivery.sync import Sync, parse_sync
+from cdp_orchestration.delivery.sync import Sync, read_sync
 from cdp_orchestration.errors import CdpError, StopAndTell
 from cdp_orchestration.home import current_home
-from cdp_orchestration.manifest import models
 from cdp_orchestration.progress import say
 from cdp_orchestration.warehouse import Warehouse
 
 GROUP = "destinations"
-FOLDER = "6_activation"
-
-
-def declared(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """The models of 6_activation that say they are a sync, by name; their twins hold the declaration."""
-    nodes = models(manifest, FOLDER)
-    return [nodes[name] for name in sorted(nodes) if name != "deliveries"]
-
-
-def parsed(node: dict[str, Any]) -> Sync:
-    """The sync that a model declares. Raises StopAndTell naming the file, field and remedy."""
-    where = str(node.get("patch_path") or node["original_file_path"]).removeprefix("cdp://")
-    meta = (node["config"].get("meta") or {}).get("sync")
-    if meta is None:
-        raise StopAndTell(
-            f"{where}: model '{node['name']}' lies in {FOLDER} but declares no sync: add config.meta.sync with its "
-            "destination and its consent, or move the model to another folder."
-        )
-    sync = parse_sync(node["name"], f"{node['schema']}.{node['alias']}", meta, where)
-    known = connections("destinations")
-    if sync.destination not in known:
-        raise StopAndTell(
-            f"{where}: field 'destination' names '{sync.destination}', but there is no "
-            f"cdp_orchestration/defs/destinations/{sync.destination}/defs.yaml (known: {', '.join(known) or 'none'})."
-        )
-    return sync
 
 
 def sync_asset(node: dict[str, Any], upstream_checks: list[dg.AssetCheckKey]) -> dg.AssetsDefinition:
@@ -63,7 +36,7 @@ def sync_asset(node: dict[str, Any], upstream_checks: list[dg.AssetCheckKey]) ->
     def push(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         runs.sign(context.instance, context.run_id)
         with in_dagsters_words(node["name"]):
-            sync = parsed(node)
+            sync = read_sync(node)
             refuse_after_failed_checks(context.instance, sync, upstream_checks)
             return _result(sync, _delivered(sync, context.run_id))
 

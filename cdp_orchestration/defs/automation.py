@@ -10,10 +10,11 @@ import os
 import dagster as dg
 import requests
 
-from cdp_orchestration import compaction, runs
-from cdp_orchestration.components.source import GROUP as SOURCES
+from cdp_orchestration import compaction
+from cdp_orchestration.components import runs
+from cdp_orchestration.components.connection import GROUP as SOURCES
+from cdp_orchestration.components.failures import in_dagsters_words
 from cdp_orchestration.components.sync import GROUP as DESTINATIONS
-from cdp_orchestration.components.words import in_dagsters_words
 from cdp_orchestration.connections import connections
 from cdp_orchestration.home import current_home
 

@@ -309,6 +309,10 @@ class Ledger:
         self._marker(sync).unlink(missing_ok=True)
         sync_folder(self._marker(sync).parent)
 
+    def in_flight(self) -> bool:
+        """Whether a delivery is at work, or died while it sent."""
+        return any(self._marker("any").parent.glob("*.json"))
+
     def recover(self, sync: str, plans: Path, say: Callable[[str], None] = lambda _: None) -> None:
         """Writes down the batch that a dead process had in flight as of unknown outcome. `plans`: the sync's plans.
 

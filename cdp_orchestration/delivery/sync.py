@@ -4,8 +4,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cdp_orchestration.connections import connections
 from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.project.manifest import models
 
+FOLDER = "6_activation"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _REMEDY = "state the purposes it needs, or `consent: not_required`"
 
@@ -46,6 +49,31 @@ class Sync:
     identifiers: tuple[str, ...] = ("row_key",)
     guard: Guard = field(default_factory=Guard)
     where: str = ""
+
+
+def declared_syncs(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The models of 6_activation that say they are a sync, by name; their twins hold the declaration."""
+    nodes = models(manifest, FOLDER)
+    return [nodes[name] for name in sorted(nodes) if name != "deliveries"]
+
+
+def read_sync(node: dict[str, Any]) -> Sync:
+    """The sync that a model declares. Raises StopAndTell naming the file, field and remedy."""
+    where = str(node.get("patch_path") or node["original_file_path"]).removeprefix("cdp://")
+    meta = (node["config"].get("meta") or {}).get("sync")
+    if meta is None:
+        raise StopAndTell(
+            f"{where}: model '{node['name']}' lies in {FOLDER} but declares no sync: add config.meta.sync with its "
+            "destination and its consent, or move the model to another folder."
+        )
+    sync = parse_sync(node["name"], f"{node['schema']}.{node['alias']}", meta, where)
+    known = connections("destinations")
+    if sync.destination not in known:
+        raise StopAndTell(
+            f"{where}: field 'destination' names '{sync.destination}', but there is no "
+            f"cdp_orchestration/defs/destinations/{sync.destination}/defs.yaml (known: {', '.join(known) or 'none'})."
+        )
+    return sync
 
 
 def parse_sync(name: str, relation: str, meta: dict[str, Any], where: str) -> Sync:

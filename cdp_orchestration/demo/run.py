@@ -2,19 +2,19 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import duckdb
-from rich.console import Console
 
-from cdp_orchestration import reports
 from cdp_orchestration.demo.company import AS_OF, SEED, write_company
 from cdp_orchestration.demo.receiver import Receiver
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import PROJECT_ROOT, Home
-from cdp_orchestration.manifest import current_manifest
+from cdp_orchestration.project.manifest import current_manifest
+from cdp_orchestration.queries import counts
+from cdp_orchestration.queries.answers import Answer, Rows
 from cdp_orchestration.warehouse import RelationMissing, Warehouse, target
 
 TOKEN = "demo-token"  # opens nothing but the receiver that the demo itself starts on loopback
@@ -41,39 +41,40 @@ def receiver_of(home: Home) -> Iterator[Receiver | None]:
                 del os.environ[name]
 
 
-def run_demo(home: Home, people: int, console: Console, one_pass: Callable[..., bool]) -> bool:
-    """Returns whether all went well."""
+def run_demo(home: Home, people: int, show: Callable[[Iterable[Answer]], None], one_pass: Callable[..., bool]) -> bool:
+    """Write the company, run a pass over it, show what happened. Returns whether all went well."""
     started = time.monotonic()
     written = home.root / "company" / ".written"  # what for; the last thing that is written
     wanted = f"{people} people, seed {SEED}"
     first = not written.exists() or written.read_text() != wanted
     if first:
-        console.print("Writing the demo company (the same bytes every time)…")
+        show(["Writing the demo company (the same bytes every time)…"])
         write_company(home.root / "company", home.root / "truth", people=people)
         written.write_text(wanted)
     else:
-        console.print("The demo company is there already.")
+        show(["The demo company is there already."])
     _refuse_to_go_back(home)
     before = _outcomes(home)
     with receiver_of(home) as receiver:
         ok = one_pass(home, as_of=AS_OF.isoformat(), full_refresh=False, deliver=True)
         if ok:
-            _show(home, receiver, console, before)
-    console.print(f"\n{'First' if first else 'Another'} run took {time.monotonic() - started:.0f} s.")
+            show(_what_happened(home, receiver, before))
+    show([f"\n{'First' if first else 'Another'} run took {time.monotonic() - started:.0f} s."])
     return ok
 
 
-def _show(home: Home, receiver: Receiver | None, console: Console, before: set[str]) -> None:
+def _what_happened(home: Home, receiver: Receiver | None, before: set[str]) -> Iterator[Answer]:
+    yield ""
     manifest = current_manifest(home)
     with Warehouse(home).reading() as connection:
         parts = [
-            ("Records", ["stream", "landed", "accepted", "duplicate", "quarantined"], reports.intake(connection)),
-            ("People", ["what", "count"], reports.people(connection)),
-            ("Attributes", ["attribute", "people who have it"], reports.sizes(connection, manifest, "attributes")),
+            ("Records", ["stream", "landed", "accepted", "duplicate", "quarantined"], counts.intake(connection)),
+            ("People", ["what", "count"], counts.people(connection)),
+            ("Attributes", ["attribute", "people who have it"], counts.sizes(connection, manifest, "attributes")),
             (
                 "Audiences",
                 ["audience", "members"],
-                reports.sizes(connection, manifest, "audiences", ("changes", "memberships")),
+                counts.sizes(connection, manifest, "audiences", ("changes", "current_members", "memberships")),
             ),
             ("Stitching against the truth", ["measure", "value"], _quality(home, connection)),
         ]
@@ -82,32 +83,28 @@ def _show(home: Home, receiver: Receiver | None, console: Console, before: set[s
             "group by 1, 2, 3, 4 order by 1, 2, 3, 4"
         ).fetchall()
     for title, columns, rows in parts:
-        console.print()
-        console.print(reports.table(title, columns, rows))
-    console.print()
+        yield Rows(title, columns, rows)
     sent = {(sync, operation, status): 0 for _, sync, operation, status, _ in ledger}
     for run_id, sync, operation, status, count in ledger:
         if run_id not in before:
             sent[sync, operation, status] += count
-    console.print(reports.table("Sent by this run", ["sync", "operation", "status", "rows"],
-                                [(*key, count) for key, count in sorted(sent.items())]))  # fmt: skip
-    console.print()
+    lines = [(*key, count) for key, count in sorted(sent.items())]
+    yield Rows("Sent by this run", ["sync", "operation", "status", "rows"], lines)
     held: list[tuple[str, int]] = []
     if receiver is not None:
         held = [(f"CRM receiver holds for {sync}", len(rows)) for sync, rows in sorted(receiver.state().items())]
         held += [(f"CRM receiver: {name}", count) for name, count in receiver.stats().items()]
     held.append(("files in the sales desk's drop folder", len(list(home.drop.glob("*.*")))))
-    console.print(reports.table("What arrived", ["where", "count"], held))
+    yield Rows("What arrived", ["where", "count"], held)
     where = os.path.relpath(home.root, PROJECT_ROOT)
-    console.print(f"""
-Where to look next
+    yield f"""Where to look next
   make dev                                     the asset graph, runs and checks in Dagster's UI
-  CDP_HOME={where} .venv/bin/cdp status        last run per asset, rows, backlog per sync
+  CDP_HOME={where} .venv/bin/cdp status        last runs, what failed, what each sync owes
   CDP_HOME={where} .venv/bin/cdp quarantine    what was refused and why
   CDP_HOME={where} .venv/bin/cdp profile email={_somebody(home)}
   {where}/drop                                 what the sales desk was sent
 The warehouse is {Warehouse(home).where()}.
-Remove the demo with: {_removal(home)}""", soft_wrap=True)  # fmt: skip
+Remove the demo with: {_removal(home)}"""
 
 
 def _refuse_to_go_back(home: Home) -> None:

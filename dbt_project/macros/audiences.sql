@@ -1,8 +1,13 @@
-{# Audience history: an append-only log that each audience writes after it was built. #}
+{# Audience history: an append-only log that each audience writes after it was built, and beside it who is a member now. #}
+
+{# The relations of 5_audiences that are about all audiences. #}
+{% macro about_audiences() -%}
+    {{ return(['changes', 'current_members', 'memberships']) }}
+{%- endmacro %}
 
 {% macro is_audience(node) -%}
     {{ return(
-        node.resource_type == 'model' and '5_audiences' in node.fqn and node.name not in ('changes', 'memberships')
+        node.resource_type == 'model' and '5_audiences' in node.fqn and node.name not in cdp.about_audiences()
     ) }}
 {%- endmacro %}
 
@@ -14,29 +19,57 @@
     {{ return(names) }}
 {%- endmacro %}
 
-{# Who is in which audience according to the log: more entries than exits. #}
-{% macro open_stays(changes, audience=none) -%}
-    select audience, profile_id
-    from {{ changes }}
-    {% if audience %}where audience = '{{ audience }}'{% endif %}
-    group by audience, profile_id
-    having sum(case when change = 'entered' then 1 else -1 end) > 0
+{# Where one transaction writes several relations, audiences keep current_members; elsewhere it is a view over the log. #}
+{% macro members_are_kept() -%}
+    {{ return(target.type in ('duckdb', 'postgres')) }}
 {%- endmacro %}
 
-{# Post-hook of the folder: what changed against the log, stamped with the build's as_of. Running it again adds nothing. #}
+{# First of the hooks of the folder: what changed, stamped with the build's as_of. Running it again adds nothing. #}
 {% macro record_audience_changes() -%}
-{%- if model.name not in ('changes', 'memberships') -%}
-{%- set changes = ref('changes') -%}
-insert into {{ changes }} (audience, profile_id, change, {{ cdp.column_name('at') }}, build_id)
+{%- if cdp.is_audience(model) -%}
+insert into {{ ref('changes') }} (audience, profile_id, change, {{ cdp.column_name('at') }}, build_id)
 select
     '{{ model.name }}' as audience,
-    coalesce(members.profile_id, stays.profile_id) as profile_id,
-    case when stays.profile_id is null then 'entered' else 'exited' end as change,
+    coalesce(members.profile_id, known.profile_id) as profile_id,
+    case when known.profile_id is null then 'entered' else 'exited' end as change,
     {{ cdp.as_of() }} as {{ cdp.column_name('at') }},
     (select current_build.build_id from {{ ref('current_build') }} as current_build) as build_id
 from (select distinct profile_id from {{ this }}) as members
-full outer join ({{ cdp.open_stays(changes, model.name) }}) as stays
-    on stays.profile_id = members.profile_id
-where members.profile_id is null or stays.profile_id is null
+full outer join (select profile_id from {{ ref('current_members') }} where audience = '{{ model.name }}') as known
+    on known.profile_id = members.profile_id
+where members.profile_id is null or known.profile_id is null
+{%- endif -%}
+{%- endmacro %}
+
+{# Second hook: who left is no member any more. #}
+{% macro let_members_go() -%}
+{%- if cdp.is_audience(model) and cdp.members_are_kept() -%}
+delete from {{ ref('current_members') }}
+where
+    audience = '{{ model.name }}'
+    and not exists (select 1 from {{ this }} as members where members.profile_id = {{ ref('current_members') }}.profile_id)
+{%- endif -%}
+{%- endmacro %}
+
+{# Third hook: who entered is one. #}
+{% macro take_members_in() -%}
+{%- if cdp.is_audience(model) and cdp.members_are_kept() -%}
+insert into {{ ref('current_members') }} (audience, profile_id, entered_at, build_id)
+select
+    '{{ model.name }}' as audience,
+    members.profile_id,
+    {{ cdp.as_of() }} as entered_at,
+    (select current_build.build_id from {{ ref('current_build') }} as current_build) as build_id
+from (select distinct profile_id from {{ this }} where profile_id is not null) as members
+left join (select profile_id from {{ ref('current_members') }} where audience = '{{ model.name }}') as known
+    on known.profile_id = members.profile_id
+where known.profile_id is null
+{%- endif -%}
+{%- endmacro %}
+
+{# Hook of current_members: an audience whose model is gone has no members. Its exits are in the log already. #}
+{% macro let_go_of_former_audiences() -%}
+{%- if cdp.members_are_kept() -%}
+delete from {{ this }} where audience not in ({{ cdp.string_literals(cdp.audience_names()) }})
 {%- endif -%}
 {%- endmacro %}

@@ -20,13 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cdp_orchestration import compaction
-from cdp_orchestration.components.source import land_stream
 from cdp_orchestration.connections import connection
 from cdp_orchestration.delivery.ledger import SCHEMA as LEDGER
 from cdp_orchestration.delivery.ledger import Entry, Ledger, Planned
 from cdp_orchestration.delivery.places import Place
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import SCHEMA, Landing, Page, Record
+from cdp_orchestration.pull import land_stream
 from tests.test_delivery import Recorder, World
 
 FEW = 20

@@ -8,8 +8,9 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 
 from cdp_orchestration.components.build import BuildConfig, build
-from cdp_orchestration.components.sync import declared, sync_asset
-from cdp_orchestration.project import DBT_EXECUTABLE, Dbt, dbt_project
+from cdp_orchestration.components.sync import sync_asset
+from cdp_orchestration.delivery.sync import declared_syncs
+from cdp_orchestration.project.parse import DBT_EXECUTABLE, Dbt, dbt_project
 
 PROJECT = dbt_project()
 MANIFEST: dict[str, Any] = json.loads(PROJECT.manifest_path.read_text())
@@ -51,7 +52,7 @@ def _checks_upstream_of(node: dict[str, Any]) -> list[dg.AssetCheckKey]:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    syncs = [sync_asset(node, _checks_upstream_of(node)) for node in declared(MANIFEST)]
+    syncs = [sync_asset(node, _checks_upstream_of(node)) for node in declared_syncs(MANIFEST)]
     return dg.Definitions(
         assets=[warehouse, *syncs],
         resources={

@@ -35,6 +35,19 @@ def read_streams(manifest: dict[str, Any]) -> set[Stream]:
     }
 
 
+def staging_views(manifest: dict[str, Any]) -> dict[tuple[str, ...], Stream]:
+    """The staging models in the list of streams that are views: (schema, name) and the stream that each reads."""
+    sources = sources_of(manifest)
+    found: dict[tuple[str, ...], Stream] = {}
+    for key in manifest["nodes"][ARRIVALS]["depends_on"]["nodes"]:
+        node = manifest["nodes"].get(key)
+        if node and node["config"]["materialized"] == "view":
+            for origin in node["depends_on"]["nodes"]:
+                if origin in sources and not is_table(sources[origin]):
+                    found[node["schema"], node["alias"]] = (sources[origin]["source_name"], sources[origin]["name"])
+    return found
+
+
 def tables(manifest: dict[str, Any]) -> set[Stream]:
     return {(node["source_name"], node["name"]) for node in sources_of(manifest).values() if is_table(node)}
 

@@ -1,22 +1,21 @@
 """`cdp why A B`: the links that make two identifiers one person, or the rule that keeps them apart."""
 
 from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Console
-
-from cdp_orchestration import reports
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.identity.rules import Identifier, identity_rules
 from cdp_orchestration.identity.spelling import spelled
+from cdp_orchestration.queries.answers import Answer, Rows
 from cdp_orchestration.warehouse import Reading, Warehouse
 
 Evidence = dict[str, tuple[str, Any, list[tuple[Identifier, str, str | None]]]]
 
 
-def why(home: Home, one: Identifier, other: Identifier, console: Console) -> None:
-    """Print the path of links, each with message, time and source; or why there is none.
+def why(home: Home, one: Identifier, other: Identifier) -> Iterator[Answer]:
+    """The path of links, each with message, time and source; or why there is none.
 
     Raises StopAndTell where an identifier is unknown to the warehouse or blocked.
     """
@@ -28,26 +27,24 @@ def why(home: Home, one: Identifier, other: Identifier, console: Console) -> Non
         owner_a, owner_b = _owner(connection, a), _owner(connection, b)
         decided = _decisions(connection)
         if owner_a == owner_b:
-            console.print(f"{_name(a)} and {_name(b)} are one person: {owner_a}", soft_wrap=True)
+            yield f"{_name(a)} and {_name(b)} are one person: {owner_a}"
             steps = path(_evidence(connection, [owner_a]), decided, a, b)
-            console.print(reports.table("Linked by", ["identifier", "with", "message", "at", "source"], steps))
+            yield Rows("Linked by", ["identifier", "with", "message", "at", "source"], steps)
             absorbed = connection.execute(
                 "select from_profile_id, into_profile_id, merged_at, identifier_type || '=' || identifier_value, message_id "
                 "from identity.merges where kind = 'merge' and into_profile_id = ? order by merged_at",
                 [owner_a]).fetchall()  # fmt: skip
             if absorbed:
-                console.print(
-                    reports.table("Merges on the way", ["absorbed", "into", "at", "link", "message"], absorbed)
-                )
+                yield Rows("Merges on the way", ["absorbed", "into", "at", "link", "message"], absorbed)
             return
-        console.print(f"{_name(a)} and {_name(b)} are two persons: {owner_a} and {owner_b}", soft_wrap=True)
-        _why_not(connection, rules, decided, owner_a, owner_b, console)
+        yield f"{_name(a)} and {_name(b)} are two persons: {owner_a} and {owner_b}"
+        yield from _why_not(connection, rules, decided, owner_a, owner_b)
         splits = connection.execute(
             "select from_profile_id, into_profile_id, merged_at, identifier_type || '=' || identifier_value "
             "from identity.merges where kind = 'split' and from_profile_id in (?, ?) order by merged_at",
             [owner_a, owner_b]).fetchall()  # fmt: skip
         if splits:
-            console.print(reports.table("Splits", ["from", "into", "at", "what moved"], splits))
+            yield Rows("Splits", ["from", "into", "at", "what moved"], splits)
 
 
 def path(
@@ -86,8 +83,8 @@ def path(
 
 def _why_not(
     connection: Reading, rules: dict[str, Any], decided: list[tuple[str, Identifier, Identifier]],
-    owner_a: str, owner_b: str, console: Console,
-) -> None:  # fmt: skip
+    owner_a: str, owner_b: str,
+) -> Iterator[Answer]:  # fmt: skip
     held = defaultdict(set)
     for profile, kind, value in connection.execute(
         "select profile_id, identifier_type, identifier_value from identity.identifiers where profile_id in (?, ?)",
@@ -107,16 +104,12 @@ def _why_not(
             dropped = [_name(identifier) for identifier, outcome, _ in entries if outcome != "linked"]
             refused.append((message_id, at, source, ", ".join(_name(i) for i, _, _ in entries), ", ".join(dropped)))
     if not refused:
-        console.print("No message carries an identifier of both, so nothing ever said that they are one.")
+        yield "No message carries an identifier of both, so nothing ever said that they are one."
         if reasons:
-            console.print(f"Together they would hold: {'; '.join(reasons)}.")
+            yield f"Together they would hold: {'; '.join(reasons)}."
         return
-    console.print(f"Together they would break: {'; '.join(reasons) or 'a limit, at the time of the message'}.")
-    console.print(
-        reports.table(
-            "Messages that would have joined them", ["message", "at", "source", "carried", "dropped"], refused
-        )
-    )
+    yield f"Together they would break: {'; '.join(reasons) or 'a limit, at the time of the message'}."
+    yield Rows("Messages that would have joined them", ["message", "at", "source", "carried", "dropped"], refused)
 
 
 def _owner(connection: Reading, identifier: Identifier) -> str:

@@ -1,22 +1,32 @@
-"""A connected source as Dagster assets: one per stream, and a schedule where its data enters."""
+"""Connections as Dagster knows them: a source is an asset per stream, a destination is checked when the project loads.
 
-import fcntl
-from collections.abc import Iterable, Iterator
-from typing import Self
+Attributes are checked by the kind of connector and rendered when used, not by Dagster at load."""
+
+from typing import Any, Self
 
 import dagster as dg
 import pydantic
 
-from cdp_orchestration import runs
-from cdp_orchestration.components.words import RETRY, in_dagsters_words
-from cdp_orchestration.components.yaml_attributes import Attributes
+from cdp_orchestration.components import runs
+from cdp_orchestration.components.failures import RETRY, in_dagsters_words
 from cdp_orchestration.connections import Connection, connection, shown
-from cdp_orchestration.home import Home, current_home
-from cdp_orchestration.landing import Batch, Landing, Page
+from cdp_orchestration.home import current_home
+from cdp_orchestration.landing import Batch
 from cdp_orchestration.progress import say
+from cdp_orchestration.pull import land_stream
 
 GROUP = "sources"
 SAMPLE_ROWS = 5
+
+
+class Attributes(pydantic.BaseModel):
+    """Any fields: the connector's own Config says which there are."""
+
+    model_config = pydantic.ConfigDict(extra="allow")
+    kind: str = pydantic.Field(description="The connector: a module of sources/ or destinations/.")
+
+    def as_written(self) -> dict[str, Any]:
+        return self.model_dump()
 
 
 class Source(dg.Component):
@@ -36,6 +46,25 @@ class Source(dg.Component):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         return dg.Definitions(assets=[stream_asset(self.source, stream) for stream in self.source.streams])
+
+
+class Destination(dg.Component):
+    """A place that rows are delivered to: `kind` and the fields of that kind."""
+
+    def __init__(self, destination: Connection) -> None:
+        self.destination = destination
+
+    @classmethod
+    def get_model_cls(cls) -> type[pydantic.BaseModel]:
+        return Attributes
+
+    @classmethod
+    def load(cls, attributes: pydantic.BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        written = attributes.as_written() if isinstance(attributes, Attributes) else {}
+        return cls(connection("destinations", context.path.name, written, shown(context.path / "defs.yaml")))
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        return dg.Definitions()
 
 
 def stream_asset(source: Connection, stream: str) -> dg.AssetsDefinition:
@@ -70,27 +99,6 @@ def stream_asset(source: Connection, stream: str) -> dg.AssetsDefinition:
             )
 
     return land
-
-
-def land_stream(source: Connection, stream: str, home: Home) -> tuple[list[Batch], list[str]]:
-    """Pull what is new in one stream and publish it; with what a person should know about it. One pull per stream at a
-    time; a second one waits."""
-    landing = Landing(home.landing)
-    landing.prepare(source.name, stream)
-    notes: list[str] = []
-    with open(home.landing / source.name / stream / ".pull.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        connector = source.source(home)
-        pages = connector.pull(stream, landing.state(source.name, stream), landing.files(source.name, stream))
-        batches = landing.land(source.name, stream, _noted(pages, notes))
-    # Pages of which nothing landed are read again, and their notes told then.
-    return batches, notes if batches else []
-
-
-def _noted(pages: Iterable[Page], notes: list[str]) -> Iterator[Page]:
-    for page in pages:
-        notes += page.notes
-        yield page
 
 
 def _sample(batches: list[Batch]) -> str:

@@ -14,7 +14,7 @@ def current_manifest(home: Home) -> dict[str, Any]:
     """The manifest in force. dbt parses first where it is missing or stale; raises StopAndTell in dbt's own words."""
     file, parsed_from = home.dbt_target / "manifest.json", home.dbt_target / PARSED_FROM
     if not (file.exists() and parsed_from.exists() and parsed_from.read_text() == state_of(PROJECT_ROOT)):
-        from cdp_orchestration.project import dbt_project  # Dagster and dbt take seconds to import
+        from cdp_orchestration.project.parse import dbt_project  # Dagster and dbt take seconds to import
 
         file = Path(dbt_project(home).manifest_path)
     return dict(json.loads(file.read_text()))

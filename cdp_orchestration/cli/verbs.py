@@ -1,4 +1,4 @@
-"""The `cdp` command, the operator's front door. Each verb is a few lines over what is below it."""
+"""The verbs of `cdp`. Each is a few lines over what is below it; what takes seconds to import is imported by the verb."""
 
 import os
 import shutil
@@ -11,8 +11,10 @@ from dotenv import load_dotenv
 from rich.console import Console
 
 from cdp_orchestration import progress
+from cdp_orchestration.cli.start import quiet_output, ready_home
+from cdp_orchestration.cli.tables import show
 from cdp_orchestration.errors import CdpError, disk_full, is_disk_full
-from cdp_orchestration.home import PROJECT_ROOT, current_home
+from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
 
 # Into a pipe or file, lines are as wide as tables want to be.
 OUT = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -49,23 +51,38 @@ def main() -> None:
 @click.option("--as-of", metavar="TIME", help="The moment to build for (ISO 8601, UTC). Default: the clock.")
 @click.option("--full-refresh", is_flag=True, help="Rebuild everything from landing.")
 @click.option("--no-deliver", is_flag=True, help="Pull, build and check only.")
-def run(as_of: str | None, full_refresh: bool, no_deliver: bool) -> None:
-    """One pass in this process: pull, build, check, deliver. Exit code 0 only if all went well."""
-    from cdp_orchestration.components.build import parsed_as_of
-    from cdp_orchestration.pipeline import ready_home
+@click.option("--force", is_flag=True, help="Make the pass even where nothing would change.")
+def run(as_of: str | None, full_refresh: bool, no_deliver: bool, force: bool) -> None:
+    """One pass in this process: pull, build, check, deliver. Exit code 0 only if all went well.
+
+    Where the last pass was of the same moment (--as-of) and the same files, no source has anything new and nothing is owed,
+    it says so and makes no run.
+    """
+    from cdp_orchestration.clock import parsed_as_of
 
     if as_of:
         parsed_as_of(as_of)  # a mistyped time is told before anything starts
     home = ready_home(to_build=True)
-    sys.exit(0 if one_pass(home, as_of, full_refresh, not no_deliver) else 1)
+    sys.exit(0 if one_pass(home, as_of, full_refresh, not no_deliver, force) else 1)
 
 
-def one_pass(home: Any, as_of: str | None, full_refresh: bool, deliver: bool, console: Console | None = None) -> bool:
+def one_pass(home: Home, as_of: str | None, full_refresh: bool, deliver: bool, force: bool = False) -> bool:
     """Run a pass with one line per step on the terminal; library output goes to CDP_HOME/logs/cdp.log."""
-    from cdp_orchestration.pipeline import quiet_output, run_pass
+    from cdp_orchestration import unread
+    from cdp_orchestration.last_pass import is_still_good
 
     log = home.root / "logs" / "cdp.log"
     OUT.print(f"CDP_HOME {home.root}", soft_wrap=True)
+    if not (full_refresh or force) and is_still_good(home, as_of):
+        for text in unread.sentences(home):
+            OUT.print(f"  {text}", soft_wrap=True)
+        OUT.print(
+            "Nothing to do: no source has anything new, nothing is owed, and the last pass was of the same files and the "
+            "same moment. No run was made."
+        )
+        return True
+    from cdp_orchestration.components.run_pass import run_pass
+
     with quiet_output(log) as terminal:
         progress.listen(lambda text: print(f"  {text}", file=terminal, flush=True))
         steps = run_pass(home, as_of, full_refresh, deliver)
@@ -90,21 +107,20 @@ def demo(people: int) -> None:
     """Run the main job on the demo company, in a CDP_HOME of its own (./data/demo), and show what happened."""
     os.environ["CDP_HOME"] = os.environ.get("CDP_DEMO_HOME") or str(PROJECT_ROOT / "data" / "demo")
     from cdp_orchestration.demo.run import run_demo
-    from cdp_orchestration.pipeline import ready_home
 
-    sys.exit(0 if run_demo(ready_home(to_build=True), people, OUT, one_pass) else 1)
+    sys.exit(0 if run_demo(ready_home(to_build=True), people, lambda answer: show(answer, OUT), one_pass) else 1)
 
 
 @main.command()
-def status() -> None:
-    """Last run per asset, rows, quarantine, and what each sync still owes."""
-    from cdp_orchestration.pipeline import quiet_output, ready_home
+@click.option("--all", "everything", is_flag=True, help="Also every asset: when it last ran, and how many rows it has.")
+def status(everything: bool) -> None:
+    """The last runs, what failed, what each sync still owes, what is stale; then the records of each stream."""
 
     home = ready_home()
     with quiet_output(home.root / "logs" / "cdp.log") as terminal:
-        from cdp_orchestration.status import show_status
+        from cdp_orchestration.queries.status import status as answer
 
-        show_status(home, Console(file=terminal, width=OUT.width, highlight=False))
+        show(answer(home, everything), Console(file=terminal, width=OUT.width, highlight=False))
 
 
 @main.command()
@@ -130,7 +146,7 @@ def sync(name: str, resync: bool, let_go: bool, remove_all: bool, at: str | None
     if at and not (let_go or remove_all):
         raise click.UsageError("--at goes with --let-go or --remove-all.")
     from cdp_orchestration import syncs
-    from cdp_orchestration.pipeline import quiet_output, ready_home, run_sync
+    from cdp_orchestration.components.run_pass import run_sync
 
     home = ready_home()
     if let_go:
@@ -163,11 +179,10 @@ def sync(name: str, resync: bool, let_go: bool, remove_all: bool, at: str | None
 @click.argument("identifier", metavar="TYPE=VALUE")
 def profile(identifier: str) -> None:
     """One person, for example `cdp profile email=jane@example.com`."""
-    from cdp_orchestration import reports
-    from cdp_orchestration.pipeline import ready_home
+    from cdp_orchestration.queries.person import person
 
     kind, value = _identifier(identifier)
-    reports.profile(ready_home(), kind, value, OUT)
+    show(person(ready_home(), kind, value), OUT)
 
 
 def _identifier(text: str) -> tuple[str, str]:
@@ -182,11 +197,10 @@ def _identifier(text: str) -> tuple[str, str]:
 @click.argument("other", metavar="TYPE=VALUE")
 def why(one: str, other: str) -> None:
     """Why two identifiers are one person (the links), or why not (the rule): `cdp why email=a@b.c user_id=7`."""
-    from cdp_orchestration.identity.why import why as explain
-    from cdp_orchestration.pipeline import ready_home
+    from cdp_orchestration.queries.why import why as explained
 
     first, second = _identifier(one), _identifier(other)
-    explain(ready_home(), first, second, OUT)
+    show(explained(ready_home(), first, second), OUT)
 
 
 @main.command("what-if")
@@ -195,24 +209,22 @@ def what_if(rules: str) -> None:
     """What other identity rules would do: FILE holds what would change in `vars: identity`. Changes nothing."""
     from pathlib import Path
 
-    from cdp_orchestration.identity.what_if import rules_of
-    from cdp_orchestration.identity.what_if import what_if as compare
-    from cdp_orchestration.pipeline import quiet_output, ready_home
+    from cdp_orchestration.queries.what_if import rules_of
+    from cdp_orchestration.queries.what_if import what_if as compared
 
     rules_of(Path(rules))  # a wrong file is told before anything starts
     home = ready_home()
     with quiet_output(home.root / "logs" / "cdp.log") as terminal:
-        compare(home, Path(rules), Console(file=terminal, width=OUT.width, highlight=False))
+        show(compared(home, Path(rules)), Console(file=terminal, width=OUT.width, highlight=False))
 
 
 @main.command()
 @click.option("--samples", default=2, show_default=True, help="Examples per reason.")
 def quarantine(samples: int) -> None:
     """What was refused and why, with counts and samples."""
-    from cdp_orchestration import reports
-    from cdp_orchestration.pipeline import ready_home
+    from cdp_orchestration.queries.quarantine import quarantine as refused
 
-    reports.quarantine(ready_home(), samples, OUT)
+    show(refused(ready_home(), samples), OUT)
 
 
 @main.command()
@@ -250,8 +262,7 @@ def reset(yes: bool, everything: bool) -> None:
 def load() -> None:
     """Bring what landed into a warehouse that does not read it in place (a part of `run`; before a dbt of your own)."""
     from cdp_orchestration.components.build import take_in
-    from cdp_orchestration.manifest import current_manifest
-    from cdp_orchestration.pipeline import ready_home
+    from cdp_orchestration.project.manifest import current_manifest
 
     home = ready_home(to_build=True)
     progress.listen(_printer())
@@ -271,8 +282,7 @@ def compact() -> None:
 @main.command()
 def check() -> None:
     """Check the definitions: every defs.yaml, model, sync and staging model; changes nothing."""
-    from cdp_orchestration.checks import check_definitions, notes
-    from cdp_orchestration.pipeline import quiet_output, ready_home
+    from cdp_orchestration.queries.checks import check_definitions, notes
 
     home = ready_home()
     with quiet_output(home.root / "logs" / "cdp.log"):
@@ -291,9 +301,8 @@ def check() -> None:
 @click.option("--port", default=3000, show_default=True)
 def dev(port: int) -> None:
     """Dagster's UI with its daemon, on loopback, so that schedules and sensors work. Ctrl-C ends it."""
+    from cdp_orchestration.cli.dev import serve_dagster
     from cdp_orchestration.demo.run import receiver_of
-    from cdp_orchestration.pipeline import ready_home
-    from cdp_orchestration.server import serve_dagster
 
     home = ready_home(to_build=True)
     with receiver_of(home):
@@ -302,7 +311,3 @@ def dev(port: int) -> None:
 
 def _printer() -> Callable[[str], None]:
     return lambda text: OUT.print(text, soft_wrap=True)
-
-
-if __name__ == "__main__":
-    main()

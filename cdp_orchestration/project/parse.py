@@ -10,14 +10,14 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from dagster_dbt import DbtCliResource, DbtProject
+from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
 from packaging import version
 
-from cdp_orchestration import relations
 from cdp_orchestration.errors import StopAndTell, disk_full, is_disk_full
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
 from cdp_orchestration.identity.rules import decisions
-from cdp_orchestration.manifest import PARSED_FROM, state_of
+from cdp_orchestration.project import relations
+from cdp_orchestration.project.manifest import PARSED_FROM, state_of
 from cdp_orchestration.warehouse import Warehouse
 
 DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
@@ -33,6 +33,12 @@ class Dbt(DbtCliResource):
 
     def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> Any:
         return None
+
+    def cli(self, args: Sequence[str], **more: Any) -> DbtCliInvocation:
+        from cdp_orchestration.components.warm_dbt import dbt_is_warm
+
+        with dbt_is_warm():
+            return super().cli(args, **more)
 
 
 def dbt_project(home: Home | None = None) -> DbtProject:

@@ -1,13 +1,13 @@
 """`cdp check`: is everything that is declared in its place? One text per problem, naming the file and the remedy."""
 
-from cdp_orchestration.components.sync import declared, parsed
+from cdp_orchestration.components.run_pass import load_definitions
 from cdp_orchestration.connections import connections
+from cdp_orchestration.delivery.sync import declared_syncs, read_sync
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import current_home
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
-from cdp_orchestration.manifest import current_manifest
-from cdp_orchestration.pipeline import load_definitions
-from cdp_orchestration.streams import is_table, landed_not_read, sources_of
+from cdp_orchestration.project.manifest import current_manifest
+from cdp_orchestration.project.streams import is_table, landed_not_read, sources_of
 from cdp_orchestration.warehouse import Warehouse
 
 
@@ -25,9 +25,9 @@ def check_definitions() -> list[str]:
         Warehouse(current_home()).check()
     except CdpError as error:
         problems.append(str(error))
-    for node in declared(manifest):
+    for node in declared_syncs(manifest):
         try:
-            parsed(node)
+            read_sync(node)
         except CdpError as error:
             problems.append(str(error))
     streams = {(name, stream) for name, source in sources.items() for stream in source.streams}

@@ -2,22 +2,20 @@
 appear there, because both share the storage under CDP_HOME/dagster."""
 
 import fcntl
-import os
-import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import yaml
-from dotenv import load_dotenv
 
-from cdp_orchestration import progress, runs, unread
+from cdp_orchestration import last_pass, progress, unread
+from cdp_orchestration.components import runs
+from cdp_orchestration.components.event_log import instance_of
+from cdp_orchestration.components.warm_dbt import warm_dbt
 from cdp_orchestration.errors import disk_full, is_disk_full
-from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
+from cdp_orchestration.home import Home, current_home
 from cdp_orchestration.warehouse import Warehouse
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -30,38 +28,7 @@ class Step:
     name: str
     ok: bool
     problems: list[str] = field(default_factory=list)
-
-
-def ready_home(to_build: bool = False) -> Home:
-    """The home with its folders, Dagster's limits in place, and the environment of every child process set.
-
-    Before anything is written: raises StopAndTell where the warehouse of CDP_TARGET is not told in full, and, for a verb
-    that is going to build, StopAndTell or TryAgain where it cannot be reached or written to.
-    """
-    load_dotenv(PROJECT_ROOT / ".env")
-    home = current_home()
-    warehouse = Warehouse(home)
-    warehouse.configured()
-    if to_build:
-        warehouse.check()
-    for folder in (home.root, home.inbox, home.landing, home.deliveries, home.drop, home.dagster):
-        folder.mkdir(parents=True, exist_ok=True)
-    # Dagster reads limits from its own home only. A person may have added storage or alerting there: keep their file
-    # unless it is the one we wrote.
-    ours, theirs = PROJECT_ROOT / "dagster.yaml", home.dagster / "dagster.yaml"
-    if not theirs.exists() or theirs.read_text() != ours.read_text():
-        if theirs.exists() and not (home.dagster / ".cdp_wrote_dagster_yaml").exists():
-            yaml.safe_load(theirs.read_text())
-        else:
-            shutil.copyfile(ours, theirs)
-            (home.dagster / ".cdp_wrote_dagster_yaml").touch()
-    os.environ["DAGSTER_HOME"] = str(home.dagster)
-    os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
-    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
-    bin_folder = str(Path(sys.executable).parent)
-    if bin_folder not in os.environ.get("PATH", "").split(os.pathsep):
-        os.environ["PATH"] = f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}"
-    return home
+    run_id: str = ""
 
 
 @contextmanager
@@ -79,10 +46,11 @@ def one_pass_at_a_time(home: Home) -> Iterator[None]:
 def run_pass(home: Home, as_of: str | None = None, full_refresh: bool = False, deliver: bool = True) -> list[Step]:
     """Pull all sources, build the warehouse, deliver all syncs. A source that fails does not keep the others' rows
     waiting; a build that fails holds every delivery. Raises CdpError where nothing could start."""
-    with one_pass_at_a_time(home):
+    with warm_dbt(), one_pass_at_a_time(home):
+        last_pass.forget(home)
         Warehouse(home).check()  # before anything is pulled
         definitions = load_definitions()
-        with dg.DagsterInstance.get() as instance:
+        with instance_of(home.dagster) as instance:
             for run_id in runs.end_dead_runs(instance):
                 progress.say(f"A killed run was still marked as running and has been ended: {run_id}")
             steps = [_execute(definitions, instance, "pull")]
@@ -93,6 +61,8 @@ def run_pass(home: Home, as_of: str | None = None, full_refresh: bool = False, d
             steps.append(build)
             if deliver and build.ok:
                 steps.append(_execute(definitions, instance, "deliver"))
+                if all(step.ok for step in steps):
+                    last_pass.remember(home, build.run_id)
             elif deliver:
                 steps.append(Step("deliver", False, ["Nothing was delivered, because the build failed."]))
             return steps
@@ -102,7 +72,7 @@ def run_sync(home: Home, key: list[str]) -> Step:
     """Deliver one sync, the asset of that key, from the warehouse as it is. A last build that failed holds it."""
     with one_pass_at_a_time(home):
         definitions = load_definitions()
-        with dg.DagsterInstance.get() as instance:
+        with instance_of(home.dagster) as instance:
             runs.end_dead_runs(instance)
             failed = runs.failed_build(instance)
             if failed:
@@ -147,7 +117,7 @@ def _execute(
             problems.append(_told(str(event.step_key), event.step_failure_data))
     if any(is_disk_full(problem) for problem in problems):
         problems = [str(disk_full(current_home().root))]
-    return Step(name, result.success, problems)
+    return Step(name, result.success, problems, result.run_id)
 
 
 def _told(step: str, failure: Any) -> str:
@@ -162,25 +132,3 @@ def _told(step: str, failure: Any) -> str:
         return f"{step}: failed without a word"
     print(error.to_string(), file=sys.stderr)
     return f"{step}: {' '.join(error.message.split())}"
-
-
-@contextmanager
-def quiet_output(log: Path) -> Iterator[Any]:
-    """Send what libraries print to a log file; yields a stream that still reaches the terminal."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept_out, kept_err = os.dup(1), os.dup(2)
-    with open(log, "a") as file, os.fdopen(os.dup(kept_out), "w", buffering=1) as terminal:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        try:
-            yield terminal
-        finally:
-            with suppress(ValueError):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os.dup2(kept_out, 1)
-            os.dup2(kept_err, 2)
-            os.close(kept_out)
-            os.close(kept_err)

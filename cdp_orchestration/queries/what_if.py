@@ -5,19 +5,19 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import yaml
-from rich.console import Console
 
-from cdp_orchestration import reports
 from cdp_orchestration.components.build import prepare
 from cdp_orchestration.errors import CdpError, StopAndTell
 from cdp_orchestration.home import PROJECT_ROOT, Home
 from cdp_orchestration.identity.rules import check_rules, identity_rules
-from cdp_orchestration.project import DBT_EXECUTABLE, dbt_project
+from cdp_orchestration.project.parse import DBT_EXECUTABLE, dbt_project
+from cdp_orchestration.queries.answers import Answer, Rows
 from cdp_orchestration.warehouse import Warehouse
 
 EXAMPLES = 5
@@ -54,8 +54,8 @@ def rules_of(file: Path) -> dict[str, Any]:
     return rules
 
 
-def what_if(home: Home, file: Path, console: Console) -> None:
-    """Print the merges and splits that the rules would cause, and the profiles and members that would change."""
+def what_if(home: Home, file: Path) -> Iterator[Answer]:
+    """The merges and splits that the rules would cause, and the profiles and members that would change."""
     rules = rules_of(file)
     with tempfile.TemporaryDirectory(prefix="what-if-", dir=home.root) as folder:
         scratch = Home(Path(folder))
@@ -74,13 +74,11 @@ def what_if(home: Home, file: Path, console: Console) -> None:
             raise CdpError(f"The scratch build under {file} failed:\n{(done.stdout + done.stderr)[-2000:]}")
         with duckdb.connect(str(now), read_only=True) as connection:
             connection.execute(f"attach '{scratch.warehouse}' as scratch (read_only)")
-            _report(connection, console)
-    console.print(
-        "Nothing was changed. To adopt the rules, put them into dbt_project.yml; the next run rebuilds everything."
-    )
+            yield from _report(connection)
+    yield "Nothing was changed. To adopt the rules, put them into dbt_project.yml; the next run rebuilds everything."
 
 
-def _report(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+def _report(connection: duckdb.DuckDBPyConnection) -> Iterator[Answer]:
     moved = """
         with both_sides as (
             select coalesce(now_held.identifier_type, then_held.identifier_type) as identifier_type,
@@ -106,7 +104,7 @@ def _report(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
             ('messages whose person would change', (select count(*) from profiles.events as one
                 join scratch.profiles.events as other using (message_id) where one.profile_id is distinct from other.profile_id))
         ) as counted(what, n)""").fetchall()  # fmt: skip
-    console.print(reports.table("People", ["what", "count"], counts))
+    yield Rows("People", ["what", "count"], counts)
     for title, by, other in (("Merges", "then_id", "now_id"), ("Splits", "now_id", "then_id")):
         examples = connection.execute(moved + f"""
             select {by}, count(distinct {other}),
@@ -119,13 +117,11 @@ def _report(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
                 (profile, count, text if len(text) < 300 else text[:300] + "…") for profile, count, text in examples
             ]
             which = "was" if title == "Merges" else "would be"
-            console.print(
-                reports.table(f"{title}: examples", ["person", "people", f"identifiers (whose each {which})"], shown)
-            )
+            yield Rows(f"{title}: examples", ["person", "people", f"identifiers (whose each {which})"], shown)
     rows = []
     audiences = (
         "select table_name from information_schema.tables where table_catalog = {catalog} and table_schema = 'audiences' "
-        "and table_name not in ('changes', 'memberships') order by 1"
+        "and table_name not in ('changes', 'current_members', 'memberships') order by 1"
     )
     built = connection.execute(audiences.format(catalog="current_database()")).fetchall()
     for (name,) in connection.execute(audiences.format(catalog="'scratch'")).fetchall():
@@ -138,4 +134,4 @@ def _report(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
                 (select count(*) from audiences."{name}" where profile_id not in (select profile_id from scratch.audiences."{name}"))
             """).fetchone()  # fmt: skip
         rows.append((name, *(found or ())))
-    console.print(reports.table("Audiences", ["audience", "members now", "then", "would enter", "would leave"], rows))
+    yield Rows("Audiences", ["audience", "members now", "then", "would enter", "would leave"], rows)

@@ -1,6 +1,6 @@
 """What an operator sees on a materialisation: how many rows a model has, and the first few of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -12,14 +12,22 @@ SAMPLE_ROWS = 5
 MAX_TEXT = 60
 
 
-def with_samples(context: dg.AssetExecutionContext, events: Iterable[Any], home: Home) -> Iterator[Any]:
-    """The events, with row count and sample added to each model's materialisation."""
+def with_samples(
+    context: dg.AssetExecutionContext,
+    events: Iterable[Any],
+    home: Home,
+    streams: Mapping[tuple[str, ...], tuple[str, str]],
+) -> Iterator[Any]:
+    """The events, with row count and sample added to each model's materialisation. The staging views in `streams` (asset path:
+    source, stream) would parse everything that ever landed: of them it is the number of records that the builds read."""
     try:
         with Warehouse(home).reading() as connection:
             for event in events:
                 if isinstance(event, dg.Output):
                     key = context.asset_key_for_output(event.output_name)
-                    metadata = {**event.metadata, **_look(connection, key.path)}
+                    stream = streams.get(tuple(key.path))
+                    seen = _read_of(connection, *stream) if stream else _look(connection, key.path)
+                    metadata = {**event.metadata, **seen}
                     if key.path == ["identity", "identifiers"]:
                         metadata |= _health(connection)
                     yield dg.Output(event.value, output_name=event.output_name, metadata=metadata)
@@ -41,6 +49,16 @@ def _look(connection: Reading, path: list[str]) -> dict[str, Any]:
         "dagster/row_count": counted[0] if counted else 0,
         "sample": dg.MetadataValue.md(markdown_table(names, cursor.fetchall())),
     }
+
+
+def _read_of(connection: Reading, source: str, stream: str) -> dict[str, Any]:
+    try:
+        counted = connection.execute(
+            "select count(*) from staging.intake where source = ? and stream = ?", [source, stream]
+        ).fetchone()
+    except QueryFailed:
+        return {}
+    return {"dagster/row_count": counted[0] if counted else 0}
 
 
 def _health(connection: Reading) -> dict[str, Any]:

@@ -1,0 +1,3 @@
+from cdp_orchestration.cli.verbs import main
+
+main()
