@@ -212,10 +212,16 @@ def read_rows(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
             yield pa.Table.from_arrays(columns, schema=schema)
 
 
+def digest_path(folder: Path, generation: int) -> Path:
+    """Where a digest of all that is compacted in that generation may be; it can be made again from the files."""
+    return folder / FOLDER / f"digest-{generation}.parquet"
+
+
 def drop_unlisted(folder: Path, compacted: Compacted) -> None:
     """Removes what a compaction left that died before it came to be. The caller is the only one who compacts here."""
     here = folder / FOLDER
     listed = {name for _, names in compacted.known().values() for name in names}
+    listed |= {digest_path(folder, generation).name for generation in compacted.known()}
     for name in os.listdir(here) if here.is_dir() else ():
         if name.removesuffix(".json").removesuffix(".parquet") + ".parquet" not in listed:
             (here / name).unlink(missing_ok=True)
@@ -237,6 +243,7 @@ def superseded(folder: Path, tail: Iterable[tuple[int, Path]], read_by: int | No
     former = {name for generation, (_, names) in lists.items() if generation < oldest for name in names} - needed
     gone = [path for number, path in tail if number <= through]
     gone += [folder / FOLDER / name for name in sorted(former)]
+    gone += [path for g in lists if g < oldest and (path := digest_path(folder, g)).exists()]
     later = tuple((g, *what) for g, what in lists.items() if oldest <= g < now.generation)
     return gone, Compacted(now.generation, now.through, now.files, later)
 

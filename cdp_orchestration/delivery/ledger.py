@@ -1,7 +1,8 @@
 """The ledger: what became of each attempt at each operation. Append-only Parquet, one file a batch.
 
     deliveries/ledger/<sync>/<first>-<last>.parquet   numbers of the rows in it; they only rise, so no two tie
-    deliveries/ledger/<sync>/compacted/               many batches in one file (compacted.py); the rows are the same
+    deliveries/ledger/<sync>/compacted/               many batches in one file (compacted.py); the rows are the same. And
+                                                      digest-….parquet: of those, what a plan may still ask for
     deliveries/ledger/_schema/_schema.parquet         empty, so that a glob over the ledger always matches
     deliveries/in_flight/<sync>.json                  the batch being sent, while it is, and where to
     deliveries/locks/<sync>.lock                      who delivers
@@ -128,13 +129,13 @@ class Ledger:
         """Holds the lock of `locked` if nobody delivers the sync; whether that is so."""
         return locks.if_free(self.root / "locks" / f"{sync}.lock")
 
-    def relation(self, sync: str, unless_adopted: Place = NOWHERE) -> str:
-        """SQL that reads the sync's ledger in DuckDB; empty where nothing was sent yet.
+    def relation(self, sync: str, unless_adopted: Place = NOWHERE, digested: bool = True) -> str:
+        """SQL that reads, in DuckDB, of the sync's ledger what a plan may ask for (plan_sql.digest); or else all of it.
 
         Made and used under `reading`. Rows from before addresses were written down are where the first delivery since
         adopted them (before it: `unless_adopted`). is_let_go: they are no longer ours.
         """
-        names = literals([self.root / "ledger" / "_schema" / "_schema.parquet", *self.files(sync)])
+        rows = self._digested(sync) if digested else _undigested(self.files(sync), self.root)
         decided = self.decisions(sync)
         destination, address = (decided.adopted or unless_adopted).written()
         let_go = " or ".join(
@@ -150,7 +151,7 @@ class Ledger:
                     coalesce(destination, {destination}) as destination,
                     case when destination is null then {address} else address end as address
                 ), destination is null as is_old
-                from read_parquet([{names}], union_by_name = true)
+                from ({rows})
             )
         )"""
 
@@ -195,7 +196,8 @@ class Ledger:
         self.prepare()
         with self.reading(), duckdb.connect(":memory:") as connection:
             row = connection.execute(
-                f"select arg_max(address, ledger_no) from {self.relation(sync)} where destination = ?", [destination]
+                f"select arg_max(address, ledger_no) from {self.relation(sync)} where destination = ? and status <> 'earlier'",
+                [destination],
             ).fetchone()
         return Place(destination, row[0]) if row and row[0] is not None else NOWHERE
 
@@ -234,8 +236,8 @@ class Ledger:
 
     def next_no(self, sync: str) -> int:
         """The number that the next ledger row gets."""
-        tail = self._tail(sync)
-        return max(tail[-1][0] if tail else 0, compacted.read_list(self._folder(sync)).through) + 1
+        through = compacted.read_list(self._folder(sync)).through
+        return max([through, *(last for last, _ in self._tail(sync, through))]) + 1
 
     def reading(self) -> AbstractContextManager[None]:
         """Whoever reads files of the ledger holds this: they stay where they are meanwhile."""
@@ -244,7 +246,8 @@ class Ledger:
     def files(self, sync: str, after: int = 0) -> list[Path]:
         """The files whose rows count and that hold numbers above `after`, in order. Held under `reading`."""
         folder = self._folder(sync)
-        tail = self._tail(sync)
+        # The tail first, the list after it: what a compaction takes out of one in between, is in the other.
+        tail = self._tail(sync, compacted.read_list(folder).through)
         listed = compacted.read_list(folder)
         compact = [folder / compacted.FOLDER / file.name for file in listed.files if file.last > after]
         return [*compact, *(path for last, path in tail if last > max(listed.through, after))]
@@ -257,7 +260,7 @@ class Ledger:
         """
         folder = self._folder(sync)
         before = compacted.read_list(folder)
-        due = [(last, path) for last, path in self._tail(sync) if last > before.through]
+        due = [(last, path) for last, path in self._tail(sync, before.through)]
         if len(due) < at_least:
             return 0, len(before.files)
         compacted.drop_unlisted(folder, before)
@@ -265,6 +268,14 @@ class Ledger:
         paths = [*before.paths(folder)[kept:], *(path for _, path in due)]
         parts = (part for path in paths for part in compacted.read_rows(path, SCHEMA))
         files = compacted.write_files(folder, before.generation + 1, parts, SCHEMA, "ledger_no", most)
+        with (
+            whole_file(compacted.digest_path(folder, before.generation + 1)) as handle,
+            duckdb.connect(":memory:") as connection,
+        ):
+            reader = connection.sql(plan_sql.digest(self._digested(sync))).to_arrow_reader(50_000)
+            with pq.ParquetWriter(handle, reader.schema, compression="zstd") as writer:
+                for batch in reader:
+                    writer.write_batch(batch)
         after = compacted.next_list(before, kept, files, due[-1][0])
         compacted.write_list(folder, f"deliveries/ledger/{sync}", after)  # the commit
         return len(due), len(after.files)
@@ -350,17 +361,32 @@ class Ledger:
     def _marker(self, sync: str) -> Path:
         return self.root / "in_flight" / f"{sync}.json"
 
+    def _digested(self, sync: str) -> str:
+        """A query: the digest of what is compacted, where there is one, and the rows since; a column more, earlier_keys."""
+        listed = compacted.read_list(self._folder(sync))
+        digest = compacted.digest_path(self._folder(sync), listed.generation)
+        if not digest.exists():
+            return _undigested(self.files(sync), self.root)
+        rows = _undigested(self.files(sync, after=listed.through), self.root)
+        return f"select * from read_parquet({literals([digest])}) union all by name {rows}"
+
     def _folder(self, sync: str) -> Path:
         return self.root / "ledger" / sync
 
-    def _tail(self, sync: str) -> list[tuple[int, Path]]:
-        """(last number, path) of the files as they were appended, by number."""
-        folder = self._folder(sync)
+    def _tail(self, sync: str, beyond: int = 0) -> list[tuple[int, Path]]:
+        """(last number, path) of the files as they were appended, by number; of those that begin beyond a number."""
+        folder, begin = self._folder(sync), f"{beyond:012d}"
         names = os.listdir(folder) if folder.is_dir() else []
+        names = [name for name in names if name[:12] > begin] if beyond else names  # very many may have been replaced
         found = [
             (int(stem[2]), name) for name in names if name.endswith(".parquet") and (stem := _STEM.fullmatch(name[:-8]))
         ]
         return [(last, folder / name) for last, name in sorted(found)]
+
+
+def _undigested(files: list[Path], root: Path) -> str:
+    paths = literals([root / "ledger" / "_schema" / "_schema.parquet", *files])
+    return f"select *, cast(null as bigint) as earlier_keys from read_parquet([{paths}], union_by_name = true)"
 
 
 def literals(paths: Iterable[Path]) -> str:

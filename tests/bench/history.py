@@ -31,7 +31,7 @@ from tests.test_delivery import Recorder, World
 
 FEW = 20
 REPEATS = 9
-WANTED = 20  # rows of the sync; each of them was sent again and again
+WANTED = 1000  # rows of the sync; in a long history each of them was sent again and again
 SOURCE = {"kind": "files", "path": "in", "streams": {"events": {"glob": "*.jsonl"}}}
 
 
@@ -74,23 +74,34 @@ def pull(home: Home) -> None:
 
 
 def send_history(world: World, files: int, rows: int) -> None:
-    """A ledger of so many files: what is wanted now was sent by the first ones, later ones sent to others and took it back."""
+    """A ledger of so many files: the last FEW sent what is wanted now, earlier ones sent other values to the same people."""
     world.want({f"k{n:03d}": {"email": f"{n}@x.io", "spend_usd": 1.0} for n in range(WANTED)})
-    world.deliver(Recorder(batch_size=1))
-    [template] = pq.read_table(world.home.deliveries / "ledger" / "vips" / f"{1:012d}-{1:012d}.parquet").to_pylist()
-    first = WANTED + 1
-    for number in range(files - WANTED):
+    world.deliver(Recorder(batch_size=WANTED // FEW))
+    if files == FEW:
+        return
+    ledger = world.home.deliveries / "ledger" / "vips"
+    template = pq.read_table(sorted(ledger.glob("*.parquet"))[0]).to_pylist()[0]
+    for file in ledger.glob("*.parquet"):
+        file.unlink()
+    first = 1
+    for _ in range(files - FEW):
         numbers = range(first, first + rows)
         told = [
             template | {
-                "row_key": f"x{number // 2}-{n - first}", "identifiers_sent": f'{{"row_key":"x{number // 2}-{n - first}"}}',
-                "operation": "remove" if number % 2 else "add", "idempotency_key": f"{n:032x}", "ledger_no": n, "batch_no": first,
+                "row_key": f"k{n % WANTED:03d}", "identifiers_sent": f'{{"row_key":"k{n % WANTED:03d}"}}',
+                "operation": "update" if n > WANTED else "add", "payload_hash": "earlier", "idempotency_key": f"{n:032x}",
+                "ledger_no": n, "batch_no": first,
             }
             for n in numbers
         ]  # fmt: skip
-        path = world.home.deliveries / "ledger" / "vips" / f"{first:012d}-{numbers[-1]:012d}.parquet"
-        pq.write_table(pa.Table.from_pylist(told, LEDGER), path, compression="zstd")
+        pq.write_table(
+            pa.Table.from_pylist(told, LEDGER), ledger / f"{first:012d}-{numbers[-1]:012d}.parquet", compression="zstd"
+        )
         first += rows
+    sent = Recorder(batch_size=WANTED // FEW)
+    first_delivery = cpu(lambda: world.deliver(sent))
+    print(f"{'the first delivery, which compacts the ledger':<58}{'':>10}{first_delivery * 1000:>10.1f}")
+    assert len(sent.requests) == FEW
 
 
 def deliver(world: World) -> None:
@@ -147,8 +158,6 @@ def main(many: int, rows: int) -> None:
     print(f"{'what a build does once about small batches':<58}{built[0] * 1000:>10.1f}{built[1] * 1000:>10.1f}")
     time.sleep(3)
     compare("a pull that finds nothing, after that build", lambda: pull(homes[FEW]), lambda: pull(homes[many]))
-    once = [cpu(lambda world=worlds[count]: deliver(world)) for count in (FEW, many)]  # type: ignore[misc]
-    print(f"{'the first delivery, which compacts the ledger':<58}{once[0] * 1000:>10.1f}{once[1] * 1000:>10.1f}")
     compare(
         "a delivery that owes nothing, before the next build",
         lambda: deliver(worlds[FEW]),
