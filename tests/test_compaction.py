@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pyarrow.parquet as pq
 import pytest
@@ -418,3 +419,15 @@ def test_the_index_is_made_again_when_it_is_not_what_manifests_say(tmp_path: Pat
         kept.records[STREAMS[0]].pop()
         kept.files.pop("file 2")
     kept.check_python()
+
+
+def test_the_nightly_job_compacts_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cdp_orchestration.defs import automation
+
+    monkeypatch.setenv("CDP_HOME", str(tmp_path))
+    kept = Kept(tmp_path)
+    for size in (3, 4):
+        kept.land(size)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert automation.compact.execute_in_process(instance=instance).success
+    assert kept.landing.small_batches(*STREAMS[0]) == 0

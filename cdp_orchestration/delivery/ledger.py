@@ -263,6 +263,7 @@ class Ledger:
         due = [(last, path) for last, path in self._tail(sync, before.through)]
         if len(due) < at_least:
             return 0, len(before.files)
+        self.prepare()
         compacted.drop_unlisted(folder, before)
         kept = compacted.kept_files(before, due[-1][0] - before.through, most)
         paths = [*before.paths(folder)[kept:], *(path for _, path in due)]
