@@ -102,7 +102,7 @@ def test_the_destination_ends_up_with_what_is_wanted(steps: list[Any], batching:
     """Shared addresses, consents that come and go, addresses that change, deaths, somebody who asks for a resync, and compaction all the while."""
     sync = vips(consent=CONSENT, identifiers=["email"])
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ledgers, "SMALL_FILES", 2)
+        patched.setattr(ledgers, "SMALL_FILES", 4)
         world, crm = World(Path(folder)), Faulty(*batching)
         for wanted, days, resync in steps:
             world.want({key: {"email": email, "spend_usd": spend} for key, (email, spend, _) in wanted.items()})

@@ -29,6 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cdp_orchestration import compacted, locks
+from cdp_orchestration.compacted import Compacted
 from cdp_orchestration.delivery import plan_sql
 from cdp_orchestration.delivery.durable import sync_folder, whole_file
 from cdp_orchestration.delivery.places import NOWHERE, Decisions, Place, decide, decisions
@@ -273,7 +274,8 @@ class Ledger:
             whole_file(compacted.digest_path(folder, before.generation + 1)) as handle,
             duckdb.connect(":memory:") as connection,
         ):
-            reader = connection.sql(plan_sql.digest(self._digested(sync))).to_arrow_reader(50_000)
+            rows = self._to_digest(folder, before, kept, files)
+            reader = connection.sql(plan_sql.digest(rows)).to_arrow_reader(50_000)
             with pq.ParquetWriter(handle, reader.schema, compression="zstd") as writer:
                 for batch in reader:
                     writer.write_batch(batch)
@@ -369,6 +371,15 @@ class Ledger:
         if not digest.exists():
             return _undigested(self.files(sync), self.root)
         rows = _undigested(self.files(sync, after=listed.through), self.root)
+        return f"select * from read_parquet({literals([digest])}) union all by name {rows}"
+
+    def _to_digest(self, folder: Path, before: Compacted, kept: int, added: list[compacted.File]) -> str:
+        """A query, as `_digested`, of what is compacted when `added` takes the place of all but the first `kept` files."""
+        new = [folder / compacted.FOLDER / file.name for file in added]
+        digest = compacted.digest_path(folder, before.generation)
+        if not digest.exists():
+            return _undigested([*before.paths(folder)[:kept], *new], self.root)
+        rows = f"select * from ({_undigested(new, self.root)}) where ledger_no > {before.through}"
         return f"select * from read_parquet({literals([digest])}) union all by name {rows}"
 
     def _folder(self, sync: str) -> Path:

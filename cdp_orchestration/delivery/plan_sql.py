@@ -157,7 +157,8 @@ def digest(rows: str) -> str:
     """
     entry = "destination, address, identifiers_sent, row_key"
     return f"""
-        with attempts as (select * from ({rows}) where status <> 'earlier'),
+        with given as materialized ({rows}),
+        attempts as (select * from given where status <> 'earlier'),
         effective as (
             select row_key, idempotency_key, min(ledger_no) as first_no from attempts
             where status = 'accepted' or (status = 'failed' and code = 'unknown') group by all
@@ -185,7 +186,7 @@ def digest(rows: str) -> str:
         ),
         counted as (
             select row_key, sum(keys) as earlier_keys from (
-                select row_key, max(earlier_keys) as keys from ({rows}) where status = 'earlier' group by row_key
+                select row_key, max(earlier_keys) as keys from given where status = 'earlier' group by row_key
                 union all select row_key, count(*) from effective group by row_key
                 union all select row_key, -count(*) from needed_keys group by row_key
             ) group by row_key having sum(keys) > 0
