@@ -74,6 +74,7 @@ bench: $(VENV)/bench  ## Time every layer of a build against a floor measured in
 	@CDP_TARGET=$(TARGET) $(BIN)/python -m tests.bench.layers $${EVENTS:-1000000}
 	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.identity $${EVENTS:-1000000}
 	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.passes
+	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.history
 
 lint: setup  ## Check style and types of Python and SQL
 	@$(BIN)/ruff check .
