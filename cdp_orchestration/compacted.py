@@ -20,8 +20,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cdp_orchestration import locks
-from cdp_orchestration.delivery.durable import sync_folder, whole_file
+from cdp_orchestration import disk
+from cdp_orchestration.disk import sync_folder, whole_file
 from cdp_orchestration.errors import StopAndTell
 
 MOST_ROWS = 1_000_000  # in a compacted file: erasing a few records rewrites no more than that
@@ -250,9 +250,9 @@ def superseded(folder: Path, tail: Iterable[tuple[int, Path]], read_by: int | No
 
 def reading(root: Path) -> AbstractContextManager[None]:
     """Whoever reads files under `root` by their paths holds this, among others: nothing is swept meanwhile."""
-    return locks.held(root / ".reading", shared=True)
+    return disk.held(root / ".reading", shared=True)
 
 
 def nobody_reads(root: Path) -> AbstractContextManager[bool]:
     """Whether nobody is reading; if so, readers wait until the block ends."""
-    return locks.if_free(root / ".reading")
+    return disk.if_free(root / ".reading")

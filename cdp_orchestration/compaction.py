@@ -10,10 +10,10 @@ import duckdb
 
 from cdp_orchestration.compacted import nobody_reads
 from cdp_orchestration.delivery.ledger import Ledger
-from cdp_orchestration.engines import file_lock
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
+from cdp_orchestration.warehouse import file_lock
 
 SMALL_BATCHES = 200  # of a stream: so many, and a build compacts by itself
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from cdp_orchestration.landing import Landing, Page
-from cdp_orchestration.records import json_record
+from cdp_orchestration.landing.records import json_record
 from tests.any_json import Senders
 from tests.harness import PROJECT, Platform
 from tests.test_days import AGREE, seen

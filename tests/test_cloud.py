@@ -16,13 +16,12 @@ from cdp_orchestration import compaction
 from cdp_orchestration.delivery import ledger
 from cdp_orchestration.delivery.ledger import Entry, Planned
 from cdp_orchestration.delivery.places import NOWHERE
-from cdp_orchestration.engines import cloud, cloud_load
-from cdp_orchestration.engines.cloud import VENDORS, Cloud, CloudReading
 from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import SCHEMA, Batch, Landing, Page, Record
 from cdp_orchestration.project.fingerprint import fingerprint_of_last_build
-from cdp_orchestration.warehouse import NothingBuilt, QueryFailed, RelationMissing, Warehouse
+from cdp_orchestration.warehouse import NothingBuilt, QueryFailed, RelationMissing, Warehouse, cloud, cloud_load
+from cdp_orchestration.warehouse.cloud import VENDORS, Cloud, CloudReading
 from tests.statements import ENVIRONMENT
 
 STREAMS = [("web", "events"), ("shop", "orders")]

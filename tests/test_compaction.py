@@ -18,12 +18,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cdp_orchestration import compacted, compaction, landing_index
+from cdp_orchestration import compacted, compaction
 from cdp_orchestration.delivery.ledger import Entry, Ledger, Planned
 from cdp_orchestration.delivery.places import Place
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing, Page, Record
+from cdp_orchestration.landing import index as landing_index
 from tests.macros import rendered
 
 STREAMS = [("till", "rows"), ("web", "events")]

@@ -221,7 +221,7 @@ def test_a_removal_of_all_that_died_is_finished_by_the_next(world: World) -> Non
 def test_postgresql_takes_old_and_new_attempts_into_a_table_of_either_age(
     world: World, postgres: dict[str, str]
 ) -> None:
-    from cdp_orchestration.engines import postgres_load
+    from cdp_orchestration.warehouse import postgres_load
     from tests.conftest import connect
 
     world.want(people(2))

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from cdp_orchestration.demo.company import AS_OF, DAYS, CompanySummary, write_company
-from cdp_orchestration.demo.people import KIOSK
-from cdp_orchestration.demo.web import JUNK
+from cdp_orchestration.demo.company.people import KIOSK
+from cdp_orchestration.demo.company.web import JUNK
 from cdp_orchestration.home import PROJECT_ROOT
 
 MESS = {

@@ -16,11 +16,11 @@ import pytest
 from cdp_orchestration import compaction
 from cdp_orchestration.delivery.ledger import Entry, Ledger, Planned
 from cdp_orchestration.delivery.places import NOWHERE
-from cdp_orchestration.engines.postgres import Postgres
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing, Page, Record
 from cdp_orchestration.warehouse import QueryFailed, RelationMissing, Warehouse
+from cdp_orchestration.warehouse.postgres import Postgres
 from tests.conftest import connect
 from tests.harness import PROJECT
 

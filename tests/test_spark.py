@@ -14,10 +14,10 @@ import duckdb
 import jinja2
 import pytest
 
-from cdp_orchestration.engines.spark import Spark
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Warehouse
+from cdp_orchestration.warehouse.spark import Spark
 from tests.harness import PROJECT, Platform, dbt
 from tests.macros import rendered
 from tests.test_days import AS_OF, DAY_1, Way, day

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cdp_orchestration.records import json_record
+from cdp_orchestration.landing.records import json_record
 from cdp_orchestration.unambiguous import DEEPEST
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from cdp_orchestration.engines import duckdb as engine
 from cdp_orchestration.errors import StopAndTell, TryAgain, disk_full, is_disk_full
 from cdp_orchestration.home import Home
+from cdp_orchestration.warehouse import duckdb as engine
 from tests.harness import Platform
 
 HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1], read_only=True); print('held', flush=True); sys.stdin.read()"

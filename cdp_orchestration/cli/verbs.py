@@ -261,12 +261,12 @@ def reset(yes: bool, everything: bool) -> None:
 @main.command()
 def load() -> None:
     """Bring what landed into a warehouse that does not read it in place (a part of `run`; before a dbt of your own)."""
-    from cdp_orchestration.components.build import take_in
     from cdp_orchestration.project.manifest import current_manifest
+    from cdp_orchestration.warehouse.loading import load_landing
 
     home = ready_home(to_build=True)
     progress.listen(_printer())
-    take_in(home, current_manifest(home))
+    load_landing(home, current_manifest(home))
     OUT.print("The warehouse has what landed.")
 
 

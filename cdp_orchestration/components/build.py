@@ -15,20 +15,18 @@ from dagster_dbt.errors import DagsterDbtError
 
 from cdp_orchestration import last_pass
 from cdp_orchestration.clock import parsed_as_of
-from cdp_orchestration.compaction import compact_if_due
 from cdp_orchestration.components import runs
 from cdp_orchestration.components.failures import in_dagsters_words, unexpected
 from cdp_orchestration.components.metadata import with_samples
-from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.errors import StopAndTell, disk_full, is_disk_full
 from cdp_orchestration.home import Home, current_home
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
-from cdp_orchestration.landing import Landing
 from cdp_orchestration.progress import say
 from cdp_orchestration.project import fingerprint as rules
 from cdp_orchestration.project import relations
 from cdp_orchestration.project.streams import landed_not_read, staging_views
 from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse
+from cdp_orchestration.warehouse.loading import load_landing
 
 KEPT_INVOCATIONS = 20
 BROKEN_PROMISE = "broken promise:"  # as macros/promises.sql logs it
@@ -61,7 +59,7 @@ def build(
         as_of = parsed_as_of(config.as_of)
         check_overrides(identity_rules())
         Warehouse(home, say).check()
-        take_in(home, manifest)
+        load_landing(home, manifest)
         for unread in landed_not_read(home, manifest):
             if not unread.is_table:
                 say(
@@ -128,24 +126,6 @@ def _left_behind(home: Home, manifest: dict[str, Any]) -> dict[str, str]:
             return {name: left[name] for name in relations.existing(connection, list(left))}
     except NothingBuilt:
         return {}
-
-
-def prepare(home: Home, manifest: dict[str, Any]) -> None:
-    """Folders and empty files that dbt's sources read, so that a source without data is empty and not an error."""
-    landing = Landing(home.landing)
-    landing.recover()
-    for source in manifest["sources"].values():
-        if source["source_name"] != "cdp":
-            landing.prepare(source["source_name"], source["name"])
-    Ledger(home.deliveries).prepare()
-    compact_if_due(home)
-
-
-def take_in(home: Home, manifest: dict[str, Any]) -> None:
-    """What landed, in reach of the warehouse's engine: loaded where it does not read files in place."""
-    prepare(home, manifest)
-    streams = [(s["source_name"], s["name"]) for s in manifest["sources"].values() if s["source_name"] != "cdp"]
-    Warehouse(home, say).load(sorted(streams))
 
 
 def _read(invocation: DbtCliInvocation, failed: dict[str, str]) -> Iterator[Any]:

@@ -28,11 +28,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cdp_orchestration import compacted, locks
+from cdp_orchestration import compacted, disk
 from cdp_orchestration.compacted import Compacted
 from cdp_orchestration.delivery import plan_sql
-from cdp_orchestration.delivery.durable import sync_folder, whole_file
 from cdp_orchestration.delivery.places import NOWHERE, Decisions, Place, decide, decisions
+from cdp_orchestration.disk import sync_folder, whole_file
 from cdp_orchestration.errors import StopAndTell
 
 SCHEMA = pa.schema(
@@ -128,7 +128,7 @@ class Ledger:
 
     def if_free(self, sync: str) -> AbstractContextManager[bool]:
         """Holds the lock of `locked` if nobody delivers the sync; whether that is so."""
-        return locks.if_free(self.root / "locks" / f"{sync}.lock")
+        return disk.if_free(self.root / "locks" / f"{sync}.lock")
 
     def relation(self, sync: str, unless_adopted: Place = NOWHERE, digested: bool = True) -> str:
         """SQL that reads, in DuckDB, of the sync's ledger what a plan may ask for (plan_sql.digest); or else all of it.

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cdp_orchestration.delivery.durable import whole_file
+from cdp_orchestration.disk import whole_file
 from cdp_orchestration.errors import StopAndTell
 
 

@@ -21,10 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cdp_orchestration.delivery import plan_sql
-from cdp_orchestration.delivery.durable import whole_file
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.places import NOWHERE, Place
 from cdp_orchestration.delivery.sync import Guard, Purpose, Sync, parse_sync
+from cdp_orchestration.disk import whole_file
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import RelationMissing, Warehouse

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cdp_orchestration.delivery.durable import whole_file
+from cdp_orchestration.disk import whole_file
 
 _LARGEST = 64 * 1024 * 1024  # bytes of a request
 

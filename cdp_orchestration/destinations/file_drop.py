@@ -14,9 +14,9 @@ from typing import ClassVar, Literal
 
 import pydantic
 
-from cdp_orchestration.delivery.durable import whole_file
 from cdp_orchestration.destinations import Destination, DestinationConfig, NoAnswer, Operation, Outcome
 from cdp_orchestration.destinations._spreadsheet_csv import line
+from cdp_orchestration.disk import whole_file
 from cdp_orchestration.errors import StopAndTell
 
 _OWN_COLUMNS = ("operation", "row_key", "idempotency_key")

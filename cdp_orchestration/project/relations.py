@@ -8,7 +8,7 @@ the same schemas are never among them.
 import json
 from typing import Any
 
-from cdp_orchestration.delivery.durable import whole_file
+from cdp_orchestration.disk import whole_file
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Reading, target
 

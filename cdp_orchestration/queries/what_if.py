@@ -12,13 +12,13 @@ from typing import Any
 import duckdb
 import yaml
 
-from cdp_orchestration.components.build import prepare
 from cdp_orchestration.errors import CdpError, StopAndTell
 from cdp_orchestration.home import PROJECT_ROOT, Home
 from cdp_orchestration.identity.rules import check_rules, identity_rules
 from cdp_orchestration.project.parse import DBT_EXECUTABLE, dbt_project
 from cdp_orchestration.queries.answers import Answer, Rows
 from cdp_orchestration.warehouse import Warehouse
+from cdp_orchestration.warehouse.loading import prepare
 
 EXAMPLES = 5
 

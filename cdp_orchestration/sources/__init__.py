@@ -16,7 +16,7 @@ from typing import IO, Any, ClassVar
 import pydantic
 
 from cdp_orchestration.errors import StopAndTell
-from cdp_orchestration.records import Page, Record
+from cdp_orchestration.landing.records import Page, Record
 
 __all__ = ["KINDS", "Page", "Record", "Source", "SourceConfig"]
 

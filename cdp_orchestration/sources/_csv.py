@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Protocol
 
-from cdp_orchestration.records import BOM, Record, json_object
+from cdp_orchestration.landing.records import BOM, Record, json_object
 from cdp_orchestration.sources._text import Damaged, is_text, readable
 
 # The csv module's own limit, 128 kB, refuses honest text fields; none at all would let one forgotten quote read

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from cdp_orchestration.records import Unheld
+from cdp_orchestration.landing.records import Unheld
 
 YEARS = "it lies outside the years 1 to 9999"
 

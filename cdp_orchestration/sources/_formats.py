@@ -14,7 +14,7 @@ from typing import IO, Any, Literal
 import pyarrow as pa
 import pydantic
 
-from cdp_orchestration.records import Record
+from cdp_orchestration.landing.records import Record
 from cdp_orchestration.sources._csv import read_csv
 from cdp_orchestration.sources._json import read_json
 from cdp_orchestration.sources._parquet import read_parquet

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from cdp_orchestration.records import BOM, Record, json_record
+from cdp_orchestration.landing.records import BOM, Record, json_record
 from cdp_orchestration.sources._text import BLANK, SPACE, Damaged
 
 _OBJECT = re.compile(r"\{\s*(?:[\"}]|$)")

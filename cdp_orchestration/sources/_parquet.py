@@ -6,7 +6,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cdp_orchestration.records import Record, Unheld, row_record
+from cdp_orchestration.landing.records import Record, Unheld, row_record
 from cdp_orchestration.sources._csv import header_problem
 from cdp_orchestration.sources._text import Damaged
 

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from cdp_orchestration.records import as_text, json_object
+from cdp_orchestration.landing.records import as_text, json_object
 from cdp_orchestration.sources.cursors import Cursor
 
 _TAIL = 1_000  # rows that a text cursor's collation may hold to be equal to the last one

@@ -10,7 +10,7 @@ import pydantic
 import sqlalchemy as sa
 
 from cdp_orchestration.errors import StopAndTell
-from cdp_orchestration.records import Record, Unheld, as_text, row_record
+from cdp_orchestration.landing.records import Record, Unheld, as_text, row_record
 from cdp_orchestration.sources._columns import Column, before_all, described
 from cdp_orchestration.sources._query import bare, names_since, relation_of
 from cdp_orchestration.sources.cursors import Cursor, Kind, days_first, kind_of, kind_of_all

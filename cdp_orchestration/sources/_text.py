@@ -1,6 +1,6 @@
 """What reading text of any kind needs: damage that a person can mend, lines that are too long, half characters."""
 
-from cdp_orchestration.records import BOM
+from cdp_orchestration.landing.records import BOM
 
 SPACE = " \t\r\n"
 BLANK = SPACE + BOM  # a byte-order mark at either end of a line is no content: it is where files were joined

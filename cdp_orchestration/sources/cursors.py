@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from cdp_orchestration.records import Unheld
+from cdp_orchestration.landing.records import Unheld
 
 Kind = Literal["time", "number", "text"]
 

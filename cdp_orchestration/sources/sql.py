@@ -15,7 +15,7 @@ import pydantic
 import sqlalchemy as sa
 
 from cdp_orchestration.errors import StopAndTell, TryAgain
-from cdp_orchestration.records import Page, Record
+from cdp_orchestration.landing.records import Page, Record
 from cdp_orchestration.sources import Source, SourceConfig
 from cdp_orchestration.sources._columns import before_all, condition
 from cdp_orchestration.sources._drivers import hold_any_value

@@ -16,9 +16,10 @@ import psycopg2
 import psycopg2.errors
 import pyarrow as pa
 
-from cdp_orchestration.engines import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say, postgres_load
 from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.home import Home
+from cdp_orchestration.warehouse import postgres_load
+from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say
 
 LAYERS = ("staging", "identity", "profiles", "attributes", "audiences", "activation")
 SCHEMAS = ("landing", *LAYERS)

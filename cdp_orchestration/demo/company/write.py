@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cdp_orchestration.demo.calendar import AS_OF, DAYS, FIRST_DAY, MIDNIGHT, SEED
-from cdp_orchestration.demo.crm import crm_files
-from cdp_orchestration.demo.email import email_files
-from cdp_orchestration.demo.files import write_if_changed
-from cdp_orchestration.demo.mess import spoil, web_files
-from cdp_orchestration.demo.people import make_people
-from cdp_orchestration.demo.shop import make_orders, shop_database, spent_by
-from cdp_orchestration.demo.truth import Notes, write_truth
-from cdp_orchestration.demo.web import make_messages
+from cdp_orchestration.demo.company.calendar import AS_OF, DAYS, FIRST_DAY, MIDNIGHT, SEED
+from cdp_orchestration.demo.company.crm import crm_files
+from cdp_orchestration.demo.company.email import email_files
+from cdp_orchestration.demo.company.files import write_if_changed
+from cdp_orchestration.demo.company.mess import spoil, web_files
+from cdp_orchestration.demo.company.people import make_people
+from cdp_orchestration.demo.company.shop import make_orders, shop_database, spent_by
+from cdp_orchestration.demo.company.truth import Notes, write_truth
+from cdp_orchestration.demo.company.web import make_messages
 
 __all__ = ["AS_OF", "DAYS", "FIRST_DAY", "SEED", "CompanySummary", "write_company"]
 

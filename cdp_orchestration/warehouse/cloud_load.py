@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 from cdp_orchestration import compacted
 from cdp_orchestration.delivery.ledger import SCHEMA as LEDGER
 from cdp_orchestration.delivery.ledger import Ledger
-from cdp_orchestration.engines import Say
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import SCHEMA, Batch, Landing
+from cdp_orchestration.warehouse.engine import Say
 
 BATCHES = pa.schema(
     [

@@ -17,12 +17,12 @@ import duckdb
 import pyarrow as pa
 
 from cdp_orchestration.delivery.ledger import Ledger, literals
-from cdp_orchestration.engines import Say
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Batch, Landing
-from cdp_orchestration.records import strict
+from cdp_orchestration.landing.records import strict
 from cdp_orchestration.unambiguous import DEEPEST
+from cdp_orchestration.warehouse.engine import Say
 
 TEXT = 'text collate "C"'
 # As the macro without_null_character (macros/dialect/json.sql) has it, by which the other engines read a record.

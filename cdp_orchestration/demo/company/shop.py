@@ -5,8 +5,8 @@ import sqlite3
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cdp_orchestration.demo.calendar import AS_OF, DAYS, draw_moment, iso_seconds, stream
-from cdp_orchestration.demo.people import Channel, Person, spell_email, spell_phone
+from cdp_orchestration.demo.company.calendar import AS_OF, DAYS, draw_moment, iso_seconds, stream
+from cdp_orchestration.demo.company.people import Channel, Person, spell_email, spell_phone
 
 DESTINATIONS = {
     "Lisbon": 190, "Porto": 170, "Madeira": 340, "Azores": 380, "Sevilla": 180, "Málaga": 210,

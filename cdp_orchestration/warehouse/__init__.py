@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from cdp_orchestration.engines import Engine, NothingBuilt, QueryFailed, Reading, RelationMissing, Say
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import PROJECT_ROOT, Home
+from cdp_orchestration.warehouse.engine import Engine, NothingBuilt, QueryFailed, Reading, RelationMissing, Say
 
 __all__ = ["NothingBuilt", "QueryFailed", "Reading", "RelationMissing", "Warehouse", "target"]
 
@@ -87,19 +87,19 @@ def _engine(home: Home, say: Say) -> Engine:
             f"`.venv/bin/pip install -c .ci/constraints.txt -e '.[{kind}]'`."
         )
     if kind == "duckdb":
-        from cdp_orchestration.engines.duckdb import DuckDB
+        from cdp_orchestration.warehouse.duckdb import DuckDB
 
         return DuckDB(home, say)
     if kind == "postgres":
-        from cdp_orchestration.engines.postgres import Postgres
+        from cdp_orchestration.warehouse.postgres import Postgres
 
         return Postgres(home, say)
     if kind in ("snowflake", "bigquery", "databricks"):
-        from cdp_orchestration.engines.cloud import Cloud
+        from cdp_orchestration.warehouse.cloud import Cloud
 
         return Cloud(home, say, kind)
     if kind == "spark":
-        from cdp_orchestration.engines.spark import Spark
+        from cdp_orchestration.warehouse.spark import Spark
 
         return Spark(home, say)
     raise StopAndTell(

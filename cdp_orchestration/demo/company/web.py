@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from cdp_orchestration.demo.calendar import AS_OF, DAYS, MIDNIGHT, count_for, day_of, draw_moment, iso, stream
-from cdp_orchestration.demo.people import (
+from cdp_orchestration.demo.company.calendar import AS_OF, DAYS, MIDNIGHT, count_for, day_of, draw_moment, iso, stream
+from cdp_orchestration.demo.company.people import (
     CHAIN_LENGTH,
     KIOSK,
     Channel,
@@ -20,8 +20,8 @@ from cdp_orchestration.demo.people import (
     spell_email,
     spell_phone,
 )
-from cdp_orchestration.demo.shop import DESTINATIONS, Order, pick_destination
-from cdp_orchestration.demo.truth import Notes
+from cdp_orchestration.demo.company.shop import DESTINATIONS, Order, pick_destination
+from cdp_orchestration.demo.company.truth import Notes
 
 Message = dict[str, Any]
 

@@ -5,8 +5,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from cdp_orchestration.demo.calendar import DAYS, MIDNIGHT, count_for, day_of, draw_moment, stream
-from cdp_orchestration.demo.names import COUNTRIES, MAIL_DOMAINS
+from cdp_orchestration.demo.company.calendar import DAYS, MIDNIGHT, count_for, day_of, draw_moment, stream
+from cdp_orchestration.demo.company.names import COUNTRIES, MAIL_DOMAINS
 
 KINDS = {"visitor": 28, "subscriber": 10, "guest": 7, "customer": 55}
 """Visitors never say who they are, subscribers leave an e-mail, guests buy without an account."""

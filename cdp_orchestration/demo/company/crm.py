@@ -4,9 +4,9 @@ import csv
 import io
 from datetime import datetime, timedelta
 
-from cdp_orchestration.demo.calendar import MIDNIGHT, date_of, stream
-from cdp_orchestration.demo.people import Person, spell_phone
-from cdp_orchestration.demo.truth import Notes
+from cdp_orchestration.demo.company.calendar import MIDNIGHT, date_of, stream
+from cdp_orchestration.demo.company.people import Person, spell_phone
+from cdp_orchestration.demo.company.truth import Notes
 
 SNAPSHOT_DAYS = (1, 41, 81, 120)
 """The days (1-based) at whose end the CRM exports."""

@@ -16,9 +16,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from cdp_orchestration.engines import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say, file_lock
 from cdp_orchestration.errors import CdpError, StopAndTell, TryAgain, disk_full, is_disk_full
 from cdp_orchestration.home import Home
+from cdp_orchestration.warehouse import file_lock
+from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say
 
 # How long to wait for a client that has the file open; DuckDB's own lock says so.
 PATIENCE_SECONDS = 30.0

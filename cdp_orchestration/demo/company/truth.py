@@ -9,10 +9,10 @@ from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cdp_orchestration.demo.calendar import MIDNIGHT, day_of, iso_seconds
-from cdp_orchestration.demo.files import write_if_changed
-from cdp_orchestration.demo.people import Person
-from cdp_orchestration.demo.shop import Order
+from cdp_orchestration.demo.company.calendar import MIDNIGHT, day_of, iso_seconds
+from cdp_orchestration.demo.company.files import write_if_changed
+from cdp_orchestration.demo.company.people import Person
+from cdp_orchestration.demo.company.shop import Order
 
 _LOWER = {"email", "android_id", "ios_id", "android_idfa", "ios_idfa"}
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from cdp_orchestration.records import Page, Record
+from cdp_orchestration.landing.records import Page, Record
 
 SPOOLED = pa.schema([("_file", pa.string()), ("_payload", pa.string()), ("_error", pa.string())])
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
 
-from cdp_orchestration.demo.calendar import AS_OF, DAYS, MIDNIGHT, count_for, date_of, day_of, iso, stream
-from cdp_orchestration.demo.truth import Notes
-from cdp_orchestration.demo.web import JUNK, Arrival, Message
+from cdp_orchestration.demo.company.calendar import AS_OF, DAYS, MIDNIGHT, count_for, date_of, day_of, iso, stream
+from cdp_orchestration.demo.company.truth import Notes
+from cdp_orchestration.demo.company.web import JUNK, Arrival, Message
 
 ENVELOPE_DAY = 47
 """On this day (0-based) the morning's messages come as batch envelopes, in a file of their own."""

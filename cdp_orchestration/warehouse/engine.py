@@ -1,6 +1,6 @@
 """What a warehouse engine must be able to do for Python: be checked, locked, loaded, read and removed.
 
-Everything else happens in dbt. One module an engine; warehouse.py picks it by CDP_TARGET.
+Everything else happens in dbt. One module an engine; Warehouse picks it by CDP_TARGET.
 """
 
 from collections.abc import Callable, Sequence

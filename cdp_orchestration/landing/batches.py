@@ -4,7 +4,7 @@
     landing/<source>/<stream>/<batch_seq>-<batch_id>.json      the manifest, one line
     landing/<source>/<stream>/compacted/                       many batches in one file, and their manifests, line by line
     landing/.lock, landing/.spool                              who publishes; what is being pulled
-    landing/.index.sqlite                                      what the manifests say, quick to find (landing_index.py)
+    landing/.index.sqlite                                      what the manifests say, quick to find (index.py)
 
 The rename of the Parquet file is the one moment at which a batch comes to be. Reading positions live in the manifests
 of published batches (the index only repeats them), so that a crash anywhere leaves neither half a batch nor a gap nor a
@@ -27,14 +27,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from cdp_orchestration import compacted, locks
+from cdp_orchestration import compacted, disk
 from cdp_orchestration.compacted import MOST_ROWS, Compacted
+from cdp_orchestration.disk import sync_folder, whole_file
 from cdp_orchestration.errors import StopAndTell
-from cdp_orchestration.landing_index import STEM, Index, KnownFiles, Stream, read_manifests, seq_of
-from cdp_orchestration.records import Page, Record
-from cdp_orchestration.spool import Spool
-
-__all__ = ["SCHEMA", "Batch", "Landing", "Page", "Record"]
+from cdp_orchestration.landing.index import STEM, Index, KnownFiles, Stream, read_manifests, seq_of
+from cdp_orchestration.landing.records import Page
+from cdp_orchestration.landing.spool import Spool
 
 SCHEMA = pa.schema(
     [
@@ -151,12 +150,12 @@ class Landing:
             return
         with self._lock():
             folder.mkdir(parents=True, exist_ok=True)
-            _write_durably(folder / "_schema.json", b"")
+            _write(folder / "_schema.json", b"")
             buffer = pa.BufferOutputStream()
             pq.write_table(SCHEMA.empty_table(), buffer)
-            _write_durably(folder / "_schema.parquet", buffer.getvalue().to_pybytes())
+            _write(folder / "_schema.parquet", buffer.getvalue().to_pybytes())
             for made in (folder, folder.parent, self._root):
-                _sync_folder(made)
+                sync_folder(made)
 
     def recover(self) -> None:
         """Deletes what a crash left: temporary files, and manifests whose batch was never published."""
@@ -204,7 +203,7 @@ class Landing:
         manifest says: then nothing changes.
         """
         folder = self._folder(source, stream)
-        with locks.held(self._root / ".compact.lock"):
+        with disk.held(self._root / ".compact.lock"):
             tail = self._tail(folder)
             before = compacted.read_list(folder)
             due = [path for seq, path in tail if seq > before.through]
@@ -221,8 +220,8 @@ class Landing:
             told = _by_last_file(lines, files)
             for file in files:
                 path = folder / compacted.FOLDER / file.name
-                _write_durably(path.with_suffix(".json"), b"".join(line + b"\n" for line in told[file.name]))
-            _sync_folder(folder / compacted.FOLDER)
+                _write(path.with_suffix(".json"), b"".join(line + b"\n" for line in told[file.name]))
+            sync_folder(folder / compacted.FOLDER)
             after = compacted.next_list(before, kept, files, seq_of(due[-1].stem))
             compacted.write_list(folder, f"landing/{source}/{stream}", after)  # the commit
             return len(due), len(after.files)
@@ -245,7 +244,7 @@ class Landing:
         The caller keeps readers away.
         """
         folder = self._folder(source, stream)
-        with locks.held(self._root / ".compact.lock"):
+        with disk.held(self._root / ".compact.lock"):
             gone, after = compacted.superseded(folder, self._tail(folder), read_by)
             for path in gone:
                 # The manifest last: one without its batch is swept away by whoever recovers, the other way round is an error.
@@ -291,10 +290,10 @@ class Landing:
             _write_parquet(hidden, spool, constants | {"_batch_seq": seq, "_landed_at": landed_at})
             # The manifest first: a batch without one could never be, a manifest without a batch is swept away.
             line = json.dumps(manifest, allow_nan=False, separators=(",", ":")) + "\n"
-            _write_durably(path.with_suffix(".json"), line.encode())
-            _sync_folder(folder)
+            _write(path.with_suffix(".json"), line.encode())
+            sync_folder(folder)
             os.rename(hidden, path)  # the commit
-            _sync_folder(folder)
+            sync_folder(folder)
         return Batch(source, stream, batch_id, seq, spool.records, spool.errors, landed_at, (path,))
 
     def _recover(self) -> None:
@@ -338,7 +337,7 @@ class Landing:
 
     def _lock(self) -> AbstractContextManager[None]:
         """One publisher at a time, over all sources."""
-        return locks.held(self._root / ".lock")
+        return disk.held(self._root / ".lock")
 
 
 def _files(folder: Path, listed: Compacted, seq: int, batch_id: str) -> tuple[Path, ...]:
@@ -398,19 +397,6 @@ def _write_parquet(path: Path, spool: Spool, constants: dict[str, Any]) -> None:
         os.fsync(handle.fileno())
 
 
-def _write_durably(path: Path, content: bytes) -> None:
-    """Writes a file so that its name never shows half of it, even after a power cut."""
-    hidden = path.with_name(f".{path.name}.tmp")
-    with open(hidden, "wb") as handle:
+def _write(path: Path, content: bytes) -> None:
+    with whole_file(path) as handle:
         handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(hidden, path)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,11 +21,12 @@ import duckdb
 
 from cdp_orchestration import compacted
 from cdp_orchestration.delivery.ledger import Ledger, literals
-from cdp_orchestration.engines import NothingBuilt, Say, file_lock
-from cdp_orchestration.engines.duckdb import DuckDBReading
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
+from cdp_orchestration.warehouse import file_lock
+from cdp_orchestration.warehouse.duckdb import DuckDBReading
+from cdp_orchestration.warehouse.engine import NothingBuilt, Say
 
 JAVA = 17
 BATCHES = (

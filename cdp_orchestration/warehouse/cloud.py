@@ -15,9 +15,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from cdp_orchestration.engines import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say, cloud_load, file_lock
 from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.home import Home
+from cdp_orchestration.warehouse import cloud_load, file_lock
+from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say
 
 LAYERS = ("staging", "identity", "profiles", "attributes", "audiences", "activation")
 SCHEMAS = ("landing", "landing_staging", *LAYERS)  # landing_staging is dlt's

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cdp_orchestration.demo.calendar import DAYS, MIDNIGHT, date_of, day_of, microseconds, stream
-from cdp_orchestration.demo.people import CAMPAIGNS, Person, spell_email
-from cdp_orchestration.demo.truth import Notes
+from cdp_orchestration.demo.company.calendar import DAYS, MIDNIGHT, date_of, day_of, microseconds, stream
+from cdp_orchestration.demo.company.people import CAMPAIGNS, Person, spell_email
+from cdp_orchestration.demo.company.truth import Notes
 
 SCHEMA = pa.schema(
     [

@@ -4,9 +4,9 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from cdp_orchestration import locks
-from cdp_orchestration.engines import Say
+from cdp_orchestration import disk
 from cdp_orchestration.home import Home
+from cdp_orchestration.warehouse.engine import Say
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def reading(home: Home, say: Say) -> Iterator[None]:
 
 def if_free(home: Home) -> AbstractContextManager[bool]:
     """Hold it alone if nobody holds it; whether that is so."""
-    return locks.if_free(home.root / "warehouse.lock")
+    return disk.if_free(home.root / "warehouse.lock")
 
 
 @contextmanager

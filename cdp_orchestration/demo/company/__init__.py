@@ -1,0 +1,6 @@
+"""The demo company: people, and what their systems say of them, the same bytes every time."""
+
+from cdp_orchestration.demo.company.calendar import AS_OF, SEED
+from cdp_orchestration.demo.company.write import write_company
+
+__all__ = ["AS_OF", "SEED", "write_company"]
