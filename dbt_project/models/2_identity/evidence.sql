@@ -10,9 +10,9 @@ with attributed as (
         messages.occurred_at,
         messages.received_at,
         messages.identifiers,
-        owners.profile_id
+        set_owners.profile_id
     from {{ ref('messages') }} as messages
-    left join {{ ref('owners') }} as owners on owners.identifiers = messages.identifiers
+    left join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
 ),
 
 entries as (

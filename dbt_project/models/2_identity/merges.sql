@@ -15,22 +15,22 @@ select
     links.identifier_type,
     links.identifier_value
 from {{ ref('absorptions') }} as absorptions
-inner join {{ ref('founders') }} as absorbed on absorbed.founded_at = absorptions.node
-inner join {{ ref('founders') }} as surviving on surviving.founded_at = absorptions.root
+inner join {{ ref('touched_profiles') }} as absorbed on absorbed.founded_at = absorptions.node
+inner join {{ ref('touched_profiles') }} as surviving on surviving.founded_at = absorptions.root
 inner join {{ ref('messages') }} as linking
     on linking.arrival = absorptions.arrival and linking.arrival > {{ after_arrival() }}
 inner join (
     select
         a_strength as strength,
         a_identifier as identifier
-    from {{ ref('unions') }}
+    from {{ ref('profile_links') }}
     union distinct
     select
         b_strength as strength,
         b_identifier as identifier
-    from {{ ref('unions') }}
+    from {{ ref('profile_links') }}
 ) as named on named.strength = absorptions.strength
-inner join {{ ref('seen_identifiers') }} as links on links.identifier = named.identifier
+inner join {{ ref('met_identifiers') }} as links on links.identifier = named.identifier
 union all
 select
     'split' as kind,
