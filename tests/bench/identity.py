@@ -177,9 +177,9 @@ def components(home: Path) -> tuple[float, float | None]:
     """CPU seconds of ours and of Splink's (None where it is not installed) on the edges of the last full resolution."""
     with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
         connection.execute(
-            "create or replace table main.edges as select distinct oldest.node as a, links.node as b from identity_steps.candidate_links as links "
-            "inner join (select arrival, min(node) as node from identity_steps.candidate_links group by arrival) as oldest using (arrival) "
-            "where links.node > oldest.node"
+            "create or replace table main.edges as select distinct oldest.stands_at as a, links.stands_at as b from identity_steps.candidate_links as links "
+            "inner join (select arrival, min(stands_at) as stands_at from identity_steps.candidate_links group by arrival) as oldest using (arrival) "
+            "where links.stands_at > oldest.stands_at"
         )
         [(count,)] = connection.execute(
             "select (select count(*) from (select a from main.edges union select b from main.edges)) "

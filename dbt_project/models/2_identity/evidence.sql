@@ -1,5 +1,6 @@
--- What every message says about who is who, and what became of it: `linked` where the message's person holds the
--- identifier, else the rule that kept it apart. One row per (message, identifier). A view: ask it about one person.
+-- What every message says about who is who, and what became of it: `linked` where the message's
+-- person holds the identifier, else the rule that kept it apart. One row per (message, identifier).
+-- A view: ask it about one person.
 {{ config(materialized='view') }}
 
 with attributed as (
@@ -16,7 +17,10 @@ with attributed as (
 ),
 
 entries as (
-    {{ explode_identifiers('attributed', ['message_id', 'arrival', 'source', 'occurred_at', 'received_at', 'profile_id']) }}
+    {{ explode_identifiers(
+        'attributed',
+        ['message_id', 'arrival', 'source', 'occurred_at', 'received_at', 'profile_id']
+    ) }}
 ),
 
 spelled as (

@@ -1,5 +1,6 @@
--- Is identity in good health? Sizes of people, the largest ones, the values that most people share (candidates for the
--- block list), refusals by rule, and what could not be attributed. One row per (measure, detail). A view.
+-- Is identity in good health? Sizes of people, the largest ones, the values that most people share
+-- (candidates for the block list), refusals by rule, and what could not be attributed. One row per
+-- (measure, detail). A view.
 {{ config(materialized='view') }}
 
 with sizes as (

@@ -1,8 +1,11 @@
--- Who owns each identifier. One row per (identifier_type, identifier_value).
--- A build writes the rows of sets that it met first, and of profiles that were absorbed; then the times of what it saw again.
+-- Who owns each identifier. One row per (identifier_type, identifier_value). A build writes the
+-- rows of sets that it met first, and of profiles that were absorbed; then the times of what it saw
+-- again.
 {{ config(
-    materialized='incremental', incremental_strategy='delete+insert', unique_key='identifier', on_schema_change='append_new_columns',
-    pre_hook=['{{ start_over() }}', '{{ written_for_this_build() }}'], post_hook=['{{ written_to_stay() }}', '{{ times_of_what_was_seen_again() }}']
+    materialized='incremental', incremental_strategy='delete+insert', unique_key='identifier',
+    on_schema_change='append_new_columns',
+    pre_hook=['{{ start_over() }}', '{{ written_for_this_build() }}'],
+    post_hook=['{{ written_to_stay() }}', '{{ times_of_what_was_seen_again() }}']
 ) }}
 -- depends_on: {{ ref('surviving_profiles') }}
 -- depends_on: {{ ref('touched_profiles') }}
@@ -34,8 +37,10 @@ select
     known.identifier,
     touched_profiles.founded_at
 from {{ earlier_identifiers }} as known
-inner join {{ ref('surviving_profiles') }} as surviving_profiles on surviving_profiles.node = known.founded_at
-inner join {{ ref('touched_profiles') }} as touched_profiles on touched_profiles.founded_at = surviving_profiles.root
+inner join {{ ref('surviving_profiles') }} as surviving_profiles
+    on surviving_profiles.founded_at = known.founded_at
+inner join {{ ref('touched_profiles') }} as touched_profiles
+    on touched_profiles.founded_at = surviving_profiles.survives_in
 left join {{ ref('met_identifiers') }} as met on met.identifier = known.identifier
 where met.identifier is null
 {% endif %}

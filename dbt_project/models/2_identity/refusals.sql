@@ -1,6 +1,8 @@
 -- Identifiers that a rule kept from linking, at the first message that met the rule.
 -- One row per (identifier_type, identifier_value, rule).
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook='{{ start_over() }}') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append', pre_hook='{{ start_over() }}'
+) }}
 
 with met as (
     select
@@ -19,9 +21,12 @@ with met as (
         dropped_links.rule,
         min(dropped_links.arrival) as arrival
     from {{ ref('dropped_links') }} as dropped_links
-    inner join {{ ref('met_identifiers') }} as identifiers on identifiers.identifier = dropped_links.identifier
+    inner join {{ ref('met_identifiers') }} as identifiers
+        on identifiers.identifier = dropped_links.identifier
     where not identifiers.is_handle
-    group by dropped_links.identifier, identifiers.identifier_type, identifiers.identifier_value, dropped_links.rule
+    group by
+        dropped_links.identifier, identifiers.identifier_type, identifiers.identifier_value,
+        dropped_links.rule
 )
 
 select

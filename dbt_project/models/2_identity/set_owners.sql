@@ -6,5 +6,8 @@ select
     identifier_sets.identifiers,
     identifiers.profile_id
 from {{ ref('identifier_sets') }} as identifier_sets
-left join {{ ref('kept') }} as deciding on deciding.arrival = identifier_sets.arrival and deciding.decides
+left join {{ ref('kept') }} as deciding
+    on
+        deciding.arrival = identifier_sets.arrival
+        and deciding.decides
 left join {{ ref('identifiers') }} as identifiers on identifiers.identifier = deciding.identifier

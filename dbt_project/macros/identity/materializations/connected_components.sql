@@ -139,14 +139,16 @@ select
 from {{ later }}
 {%- endmacro %}
 
-{# A model whose SQL gives edges (instance, a, b); the relation holds (instance, node, root). #}
+{# A model whose SQL gives edges (instance, a, b), all of one instance; the relation holds (node, root), under the names that the
+   model gives them. #}
 {% materialization connected_components, default %}
     {%- set target_relation = this.incorporate(type='table') -%}
     {{ run_hooks(pre_hooks, inside_transaction=false) }}
     {{ run_hooks(pre_hooks, inside_transaction=true) }}
     {%- do cdp.run_all(cdp.filled('input', sql) + ['select 1']) -%}
     {%- do cdp.components_of(cdp.scratch('input'), 'result') -%}
-    {%- do cdp.replace_table(target_relation, 'select instance, node, root from ' ~ cdp.scratch('result')) -%}
+    {%- set named = 'node as ' ~ config.require('node') ~ ', root as ' ~ config.require('root') -%}
+    {%- do cdp.replace_table(target_relation, 'select ' ~ named ~ ' from ' ~ cdp.scratch('result')) -%}
     {%- do cdp.run_all(cdp.emptied(['input', 'result']) + ['select 1']) -%}
     {{ run_hooks(post_hooks, inside_transaction=true) }}
     {%- do adapter.commit() -%}

@@ -12,7 +12,8 @@
                   identifiers are that profile's own in the message, and the strongest of them makes the link.
 
    The model's SQL gives edges (instance, a, b, arrival, a_strength, b_strength) with a < b; the relation holds
-   (node, root, arrival, strength): node was absorbed into root at arrival, linked by its own strength. #}
+   (founded_at, absorbed_by, arrival, strength): at arrival the profile founded_at was absorbed by another one, linked by its own
+   strength. #}
 
 {% materialization merge_order, default %}
     {%- set target_relation = this.incorporate(type='table') -%}
@@ -120,8 +121,8 @@ from (
 
 {% macro joins_of_moments(edges, roots) -%}
 select
-    roots.node,
-    roots.root,
+    roots.node as founded_at,
+    roots.root as absorbed_by,
     min(sides.arrival) as arrival,
     min(sides.strength) as strength
 from {{ roots }} as roots

@@ -17,7 +17,7 @@
      4. merged    those whose turn it is for all of their profiles, with the oldest of these: the profiles are one now.
      5. dropped, waiting and usage of the next round: what was merged waits no longer, and counts together.
 
-   The model's SQL gives (arrival, identifier, stands_with, node, drop_order). `limits` names the step that says what a node counts
+   The model's SQL gives (arrival, identifier, stands_with, holder, drop_order). `limits` names the step that says what a holder counts
    against which rule and how much the rule allows, `decisions` the relation of what operators decided. The model's relation holds
    (arrival, identifier, rule): rule is `cut` or `merge_protection`. #}
 
@@ -98,7 +98,7 @@ select
     contested.arrival,
     contested.identifier,
     contested.stands_with,
-    contested.node,
+    contested.holder,
     contested.drop_order
 from {{ contested }} as contested
 left join {{ dropped }} as dropped
@@ -108,24 +108,24 @@ where dropped.arrival is null
 
 {% macro protection_usage_at_first(contested, limits) -%}
 select
-    node,
+    holder,
     rule,
     held,
     allowed
 from {{ limits }}
-where node in (select node from {{ contested }})
+where holder in (select holder from {{ contested }})
 {%- endmacro %}
 
 {# joins: 1 where the message touches more than one profile. is_broken: 1 where they may not be one, else null. #}
 {% macro protection_judged(waiting, usage) -%}
 select
     touched.arrival,
-    case when min(touched.node) < max(touched.node) then 1 else 0 end as joins,
+    case when min(touched.holder) < max(touched.holder) then 1 else 0 end as joins,
     case
         when
             min(touched.stands_with) = max(touched.stands_with)
             and max(
-                case when touched.identifier = touched.stands_with and touched.node = -touched.identifier then 1 else 0 end
+                case when touched.identifier = touched.stands_with and touched.holder = -touched.identifier then 1 else 0 end
             ) = 1
             then null
         else max(broken.is_broken)
@@ -138,10 +138,10 @@ left join (
     from (
         select distinct
             arrival,
-            node
+            holder
         from {{ waiting }}
     ) as pairs
-    inner join {{ usage }} as used on used.node = pairs.node
+    inner join {{ usage }} as used on used.holder = pairs.holder
     group by pairs.arrival, used.rule
     having sum(used.held) > min(used.allowed)
 ) as broken on broken.arrival = touched.arrival
@@ -174,7 +174,7 @@ select
     waiting.arrival,
     waiting.identifier,
     waiting.stands_with,
-    waiting.node,
+    waiting.holder,
     waiting.drop_order,
     judged.is_broken
 from {{ waiting }} as waiting
@@ -187,21 +187,21 @@ where weakest.arrival is null
 {% macro protection_merged(open) -%}
 select distinct
     here.arrival,
-    here.node,
+    here.holder,
     turn.root
 from {{ open }} as here
 inner join (
     select
         mine.arrival,
-        min(mine.node) as root
+        min(mine.holder) as root
     from {{ open }} as mine
     inner join (
         select
-            node,
+            holder,
             min(arrival) as arrival
         from {{ open }}
-        group by node
-    ) as earliest on earliest.node = mine.node
+        group by holder
+    ) as earliest on earliest.holder = mine.holder
     group by mine.arrival
     having
         max(earliest.arrival) = mine.arrival
@@ -229,15 +229,15 @@ select
     here.arrival,
     here.identifier,
     here.stands_with,
-    coalesce(merged.root, here.node) as node,
+    coalesce(merged.root, here.holder) as holder,
     here.drop_order
 from {{ open }} as here
 left join (
     select distinct
-        node,
+        holder,
         root
     from {{ merged }}
-) as merged on merged.node = here.node
+) as merged on merged.holder = here.holder
 left join (
     select distinct arrival
     from {{ merged }}
@@ -247,16 +247,16 @@ where done.arrival is null
 
 {% macro protection_usage(usage, merged) -%}
 select
-    coalesce(merged.root, used.node) as node,
+    coalesce(merged.root, used.holder) as holder,
     used.rule,
     sum(used.held) as held,
     min(used.allowed) as allowed
 from {{ usage }} as used
 left join (
     select distinct
-        node,
+        holder,
         root
     from {{ merged }}
-) as merged on merged.node = used.node
-group by coalesce(merged.root, used.node), used.rule
+) as merged on merged.holder = used.holder
+group by coalesce(merged.root, used.holder), used.rule
 {%- endmacro %}

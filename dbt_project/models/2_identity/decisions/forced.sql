@@ -1,15 +1,16 @@
--- Members of forced groups. A group has a handle, an identifier of its own that every message with a member carries, too,
--- and it counts against limits in their place: once per type. One row per member.
+-- Members of forced groups. A group has a handle: a key that counts against limits in the place of
+-- the members, once per type, and that every message with a member carries, too. One row per
+-- member.
 {{ config(materialized='intermediate') }}
 with members as (
     select
-        node as identifier,
-        root
+        identifier,
+        group_identifier
     from {{ ref('forced_groups') }}
     union distinct
     select
-        root as identifier,
-        root
+        group_identifier as identifier,
+        group_identifier
     from {{ ref('forced_groups') }}
 ),
 
@@ -31,6 +32,6 @@ select
     members.identifier,
     named.identifier_type,
     named.identifier_value,
-    {{ handle_key('members.root') }} as handle
+    {{ handle_key('members.group_identifier') }} as handle
 from members
 inner join named on named.identifier = members.identifier

@@ -1,5 +1,6 @@
--- Identifiers that operators forced together: one row per identifier (node) that is not its group's smallest (root).
-{{ config(materialized='connected_components') }}
+-- Identifiers that operators forced together. One row per identifier that is not the smallest of
+-- its group.
+{{ config(materialized='connected_components', node='identifier', root='group_identifier') }}
 
 select
     0 as instance,

@@ -1,5 +1,5 @@
--- What operators decided about identity (seeds/identity_overrides.csv), with values spelled as identifiers are.
--- One row per decision.
+-- What operators decided about identity (seeds/identity_overrides.csv), with values spelled as
+-- identifiers are. One row per decision.
 with spelled as (
     select
         row_number() over (order by action, a_type, a_value, b_type, b_value) as override_no,

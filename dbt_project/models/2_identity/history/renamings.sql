@@ -1,5 +1,6 @@
--- How many people have another id since a resolution from the beginning: under another rule, order or decision, another
--- message may found them. One row per resolution that began again over people who were there; never rebuilt.
+-- How many people have another id since a resolution from the beginning: under another rule, order
+-- or decision, another message may found them. One row per resolution that began again over people
+-- who were there; never rebuilt.
 {{ config(materialized='incremental', incremental_strategy='append', full_refresh=false) }}
 {% set before = people_before() %}
 
@@ -35,7 +36,12 @@ people_then as (
 counted as (
     select
         count(*) as people,
-        sum(case when people_now.profile_id is null and people_then.identifiers_now > 0 then 1 else 0 end) as renamed
+        sum(
+            case
+                when people_now.profile_id is null and people_then.identifiers_now > 0 then 1
+                else 0
+            end
+        ) as renamed
     from people_then
     left join people_now on people_now.profile_id = people_then.profile_id
 )
@@ -52,5 +58,8 @@ where
     counted.people > 0
     {%- if is_incremental() %}
     -- The model may run again, over people whom this resolution has moved already.
-    and current_resolution.resolution_no > (select coalesce(max(told.resolution_no), 0) from {{ this }} as told)
+    and current_resolution.resolution_no > (
+        select coalesce(max(earlier.resolution_no), 0)
+        from {{ this }} as earlier
+    )
     {%- endif %}

@@ -1,5 +1,6 @@
--- How identity stood after each build: what the check `identity_does_not_jump` compares. One row per build, never rebuilt.
--- A resolution that goes on counts what it changed: people only come, grow and merge.
+-- How identity stood after each build: what the check `identity_does_not_jump` compares. One row
+-- per build, never rebuilt. A resolution that goes on counts what it changed: people only come,
+-- grow and merge.
 {{ config(materialized='incremental', incremental_strategy='append', full_refresh=false) }}
 -- depends_on: {{ ref('touched_profiles') }}
 -- depends_on: {{ ref('surviving_profiles') }}
@@ -15,13 +16,14 @@ with founded as (
 absorbed as (
     select count(*) as profiles
     from {{ ref('surviving_profiles') }} as surviving_profiles
-    where surviving_profiles.node <= {{ after_arrival() }}
+    where surviving_profiles.founded_at <= {{ after_arrival() }}
 ),
 
 sizes as (
     select count(*) as held
     from {{ ref('identifiers') }} as identifiers
-    inner join {{ ref('touched_profiles') }} as touched_profiles on touched_profiles.founded_at = identifiers.founded_at
+    inner join {{ ref('touched_profiles') }} as touched_profiles
+        on touched_profiles.founded_at = identifiers.founded_at
     group by identifiers.founded_at
 ),
 

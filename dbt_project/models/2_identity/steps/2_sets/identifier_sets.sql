@@ -1,8 +1,10 @@
--- Every distinct set of identifiers that messages carried, with its first arrival: under limits that hold for ever only
--- the first message of a set can change who is who. One row per distinct identifiers.
+-- Every distinct set of identifiers that messages carried, with its first arrival: under limits
+-- that hold for ever only the first message of a set can change who is who. One row per distinct
+-- identifiers.
 {{ config(
     materialized='incremental', incremental_strategy='append',
-    pre_hook=['{{ start_over(arrives=true) }}', '{{ written_for_this_build() }}'], post_hook='{{ written_to_stay() }}'
+    pre_hook=['{{ start_over(arrives=true) }}', '{{ written_for_this_build() }}'],
+    post_hook='{{ written_to_stay() }}'
 ) }}
 -- depends_on: {{ ref('messages') }}
 -- depends_on: {{ ref('new_sets') }}

@@ -1,6 +1,7 @@
--- The identifiers in the messages of this build, with the rule that blocks each if one does, and the profile that holds
--- it already. Until it is placed, an identifier's node is its first arrival; afterwards its profile's founding arrival.
--- One row per identifier; a forced group's handle is one, too.
+-- The identifiers in the messages of this build, with the rule that blocks each if one does, and
+-- the profile that holds it already. An identifier stands at its first arrival until a profile
+-- holds it, and at the profile's founding arrival from then on. One row per identifier; a forced
+-- group's handle is one, too.
 {{ config(materialized='intermediate') }}
 {% set earlier_identifiers = earlier_identity('identifiers') %}
 with grouped as (
@@ -66,7 +67,8 @@ held as (
         last_seen_at
     from {{ earlier_identifiers }}
     union all
-    -- The oldest profile that holds a member; decisions that contradict each other can keep members apart.
+    -- The oldest profile that holds a member: decisions that contradict each other can keep members
+    -- apart.
     select
         oldest.handle as identifier,
         oldest.founded_at,
@@ -95,13 +97,13 @@ select
     held.profile_id,
     held.first_seen_at as known_first_seen_at,
     held.last_seen_at as known_last_seen_at,
-    coalesce(held.founded_at, named.first_arrival) as node
+    coalesce(held.founded_at, named.first_arrival) as stands_at
     {% else %}
     cast(null as {{ dbt.type_bigint() }}) as founded_at,
     cast(null as {{ dbt.type_string() }}) as profile_id,
     cast(null as {{ dbt.type_timestamp() }}) as known_first_seen_at,
     cast(null as {{ dbt.type_timestamp() }}) as known_last_seen_at,
-    named.first_arrival as node
+    named.first_arrival as stands_at
     {% endif %}
 from named
 {% if earlier_identifiers %}

@@ -1,6 +1,6 @@
--- Where a resolution goes on after an earlier one: the distinct sets of identifiers in the messages of this build, each with
--- its first arrival in it. None where it starts from the beginning: `identifier_sets` holds just these then, and is large.
--- One row per distinct identifiers.
+-- Where a resolution goes on after an earlier one: the distinct sets of identifiers in the messages
+-- of this build, each with its first arrival in it. Where it starts from the beginning there are
+-- none here: identifier_sets holds them all then, and is large. One row per distinct identifiers.
 {{ config(materialized='intermediate') }}
 -- depends_on: {{ ref('messages') }}
 -- depends_on: {{ ref('current_resolution') }}

@@ -1,6 +1,6 @@
--- Sets of identifiers in the messages of this build that an earlier one had met: they change nobody, because limits hold for
--- ever and profiles only grow, so all that is new of them is when they were seen. One row per such set: its arrival in
--- new_sets, and the one in sets.
+-- Sets of identifiers in the messages of this build that an earlier one had met. They change
+-- nobody, because limits hold for ever and profiles only grow: all that is new of them is when they
+-- were seen. One row per such set: its arrival in new_sets, and the one in identifier_sets.
 {{ config(materialized='intermediate') }}
 -- depends_on: {{ ref('current_resolution') }}
 {% set earlier_sets = earlier_step('identifier_sets') %}

@@ -1,5 +1,5 @@
--- Each identifier of each set that this build met first, as its type spells it, with its 63-bit key. One row per (set, place
--- in it; the first is 0).
+-- Each identifier of each set that this build met first, as its type spells it, with its 63-bit
+-- key. One row per (set, place in it; the first is 0).
 {{ config(materialized='intermediate') }}
 with new_identifier_sets as (
     select

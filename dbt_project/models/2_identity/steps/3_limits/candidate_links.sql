@@ -1,5 +1,6 @@
--- What messages say belongs together, before any rule is asked: the sets that carry more than one identifier that may
--- link. One row per (set, identifier); a handle stands with the strongest of its group in the set.
+-- What messages say belongs together, before any rule is asked: the sets that carry more than one
+-- identifier that may link. A handle stands with the strongest member of its group in the set. One
+-- row per (set, identifier).
 {{ config(materialized='intermediate') }}
 with linkable as (
     select
@@ -7,10 +8,11 @@ with linkable as (
         set_members.identifier,
         set_members.item_count,
         set_members.place,
-        identifiers.node,
+        identifiers.stands_at,
         identifiers.founded_at is null as is_new
     from {{ ref('set_members') }} as set_members
-    inner join {{ ref('met_identifiers') }} as identifiers on identifiers.identifier = set_members.identifier
+    inner join {{ ref('met_identifiers') }} as identifiers
+        on identifiers.identifier = set_members.identifier
     where identifiers.blocking_rule is null
 ),
 
@@ -32,7 +34,7 @@ attached as (
 select distinct
     linkable.arrival,
     linkable.identifier,
-    linkable.node,
+    linkable.stands_at,
     linkable.is_new,
     linkable.identifier as stands_with
 from linkable
@@ -41,7 +43,7 @@ union all
 select
     attached.arrival,
     attached.handle as identifier,
-    handles.node,
+    handles.stands_at,
     handles.founded_at is null as is_new,
     attached.identifier as stands_with
 from attached

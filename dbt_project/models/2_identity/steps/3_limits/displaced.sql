@@ -1,5 +1,6 @@
--- Identifiers that some message of this build had to drop, with their place: the first message that kept them (node), and
--- the times of those that did; none where every message dropped them. One row per identifier.
+-- Identifiers that some message of this build had to drop, with the place where they stand now: the
+-- first message that kept them, and the times of those that did. An identifier that every message
+-- dropped has neither. One row per identifier.
 {{ config(materialized='intermediate') }}
 with dropped as (
     select distinct identifier
@@ -29,14 +30,17 @@ kept as (
         from {{ ref('candidate_links') }} as candidate_links
         inner join dropped on dropped.identifier = candidate_links.identifier
     ) as met
-    left join {{ ref('dropped_links') }} as dropped_links on dropped_links.arrival = met.arrival and dropped_links.identifier = met.identifier
+    left join {{ ref('dropped_links') }} as dropped_links
+        on
+            dropped_links.arrival = met.arrival
+            and dropped_links.identifier = met.identifier
     where dropped_links.arrival is null
     group by met.identifier
 )
 
 select
     dropped.identifier,
-    kept.arrival as node,
+    kept.arrival as stands_at,
     kept.first_seen_at,
     kept.last_seen_at
 from dropped

@@ -1,19 +1,22 @@
--- The identifiers that messages had to drop, so that no merge broke a rule. One row per (set, identifier).
--- This SQL gives the sets whose order matters: those of components that would break a rule as a whole, and those that an
--- operator cut. Everywhere else no message can meet a rule. The last in drop_order is dropped first: of equal priority the later
--- place in the message, so that an alias between two users keeps its sender's userId.
+-- The identifiers that messages had to drop, so that no merge broke a rule. One row per (set,
+-- identifier). The SQL here gives the sets whose order matters: those of components that would
+-- break a rule as a whole, and those that an operator cut; everywhere else no message can meet a
+-- rule. The last in drop_order is dropped first: of equal priority the later place in the message,
+-- so that an alias between two users keeps its sender's userId.
 {{ config(materialized='merge_protection', limits='limit_usage', decisions='overrides') }}
 
 with broken as (
-    select coalesce(unrestricted_components.root, limit_usage.shared_node) as root
+    select coalesce(unrestricted_components.component, limit_usage.stands_at) as component
     from {{ ref('limit_usage') }} as limit_usage
-    left join {{ ref('unrestricted_components') }} as unrestricted_components on unrestricted_components.node = limit_usage.shared_node
-    group by coalesce(unrestricted_components.root, limit_usage.shared_node), limit_usage.rule
+    left join {{ ref('unrestricted_components') }} as unrestricted_components
+        on unrestricted_components.stands_at = limit_usage.stands_at
+    group by coalesce(unrestricted_components.component, limit_usage.stands_at), limit_usage.rule
     having sum(limit_usage.held) > min(limit_usage.allowed)
     union distinct
-    select coalesce(unrestricted_components.root, candidate_links.node) as root
+    select coalesce(unrestricted_components.component, candidate_links.stands_at) as component
     from {{ ref('candidate_links') }} as candidate_links
-    left join {{ ref('unrestricted_components') }} as unrestricted_components on unrestricted_components.node = candidate_links.node
+    left join {{ ref('unrestricted_components') }} as unrestricted_components
+        on unrestricted_components.stands_at = candidate_links.stands_at
     inner join {{ ref('overrides') }} as overrides
         on overrides.action = 'cut' and overrides.a_identifier = candidate_links.identifier
 ),
@@ -24,8 +27,12 @@ caught as (
         candidate_links.identifier,
         candidate_links.stands_with
     from {{ ref('candidate_links') }} as candidate_links
-    left join {{ ref('unrestricted_components') }} as unrestricted_components on unrestricted_components.node = candidate_links.node
-    inner join broken on broken.root = coalesce(unrestricted_components.root, candidate_links.node)
+    left join {{ ref('unrestricted_components') }} as unrestricted_components
+        on unrestricted_components.stands_at = candidate_links.stands_at
+    inner join broken
+        on
+            broken.component
+            = coalesce(unrestricted_components.component, candidate_links.stands_at)
 ),
 
 places as (
@@ -34,7 +41,10 @@ places as (
         set_members.identifier,
         min(set_members.place) as place
     from {{ ref('set_members') }} as set_members
-    inner join (select distinct caught.arrival from caught) as due on due.arrival = set_members.arrival
+    inner join (
+        select distinct caught.arrival
+        from caught
+    ) as due on due.arrival = set_members.arrival
     group by set_members.arrival, set_members.identifier
 )
 
@@ -42,7 +52,7 @@ select
     caught.arrival,
     caught.identifier,
     caught.stands_with,
-    coalesce(identifiers.founded_at, -caught.identifier) as node,
+    coalesce(identifiers.founded_at, -caught.identifier) as holder,
     row_number() over (
         partition by caught.arrival
         order by

@@ -1,8 +1,10 @@
--- Which identifiers a set kept: those whose times move when it is seen again. One of them decides whose messages are those
--- of the set: any, because they are one person's. One row per (set, identifier).
+-- Which identifiers a set kept: their times move when the set is seen again. `decides` marks the
+-- identifier used to look up the set's profile; any would do, because all are one person's. One row
+-- per (set, identifier).
 {{ config(
     materialized='incremental', incremental_strategy='append',
-    pre_hook=['{{ start_over(arrives=true) }}', '{{ written_for_this_build() }}'], post_hook='{{ written_to_stay() }}'
+    pre_hook=['{{ start_over(arrives=true) }}', '{{ written_for_this_build() }}'],
+    post_hook='{{ written_to_stay() }}'
 ) }}
 
 with linked as (
@@ -33,9 +35,13 @@ alone as (
         set_members.arrival,
         set_members.identifier
     from {{ ref('set_members') }} as set_members
-    inner join {{ ref('met_identifiers') }} as identifiers on identifiers.identifier = set_members.identifier
+    inner join {{ ref('met_identifiers') }} as identifiers
+        on identifiers.identifier = set_members.identifier
     left join grouped on grouped.arrival = set_members.arrival
-    where set_members.item_count = 1 and identifiers.blocking_rule is null and grouped.arrival is null
+    where
+        set_members.item_count = 1
+        and identifiers.blocking_rule is null
+        and grouped.arrival is null
 )
 
 select

@@ -1,18 +1,22 @@
--- Who would be one person if there were no rules. One row per node that is not the oldest of its component (root).
-{{ config(materialized='connected_components') }}
+-- Who would be one person if there were no rules. One row per arrival that is not the oldest of its
+-- component.
+{{ config(materialized='connected_components', node='stands_at', root='component') }}
 
 with oldest as (
     select
         arrival,
-        min(node) as node
+        min(stands_at) as stands_at
     from {{ ref('candidate_links') }}
     group by arrival
-    having min(node) < max(node)
+    having min(stands_at) < max(stands_at)
 )
 
 select distinct
     0 as instance,
-    oldest.node as a,
-    candidate_links.node as b
+    oldest.stands_at as a,
+    candidate_links.stands_at as b
 from oldest
-inner join {{ ref('candidate_links') }} as candidate_links on candidate_links.arrival = oldest.arrival and candidate_links.node > oldest.node
+inner join {{ ref('candidate_links') }} as candidate_links
+    on
+        candidate_links.arrival = oldest.arrival
+        and candidate_links.stands_at > oldest.stands_at

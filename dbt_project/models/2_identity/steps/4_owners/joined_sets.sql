@@ -1,11 +1,12 @@
--- A message that brings new identifiers together with known ones founds nobody: its identifiers join the profile that
--- was there. One row per such arrival (node), with the arrival that founded the profile it joined (root).
-{{ config(materialized='connected_components') }}
+-- A message that brings new identifiers together with known ones founds nobody: its identifiers
+-- join the profile that was there. One row per such arrival, with the arrival that founded the
+-- profile it joined.
+{{ config(materialized='connected_components', node='arrival', root='founded_at') }}
 
 select
     0 as instance,
-    min(node) as a,
+    min(stands_at) as a,
     arrival as b
 from {{ ref('accepted_links') }}
 group by arrival
-having min(node) < arrival and max(node) = arrival
+having min(stands_at) < arrival and max(stands_at) = arrival

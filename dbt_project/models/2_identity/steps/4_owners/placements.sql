@@ -1,5 +1,5 @@
--- Where each identifier has its place: with the profile that holds it, or at the first message that kept it. One that
--- every message dropped has none. One row per identifier (node: founding arrival of its profile, or its own arrival).
+-- Where each identifier stands: with the profile that holds it, or at the first message that kept
+-- it. An identifier that every message dropped stands nowhere. One row per identifier.
 {{ config(materialized='ephemeral') }}
 
 with met as (
@@ -9,21 +9,32 @@ with met as (
         identifiers.identifier_value,
         identifiers.is_handle,
         -- No time where every message of this build dropped it.
-        case when displaced.identifier is null then identifiers.first_seen_at else displaced.first_seen_at end as first_seen_at,
-        case when displaced.identifier is null then identifiers.last_seen_at else displaced.last_seen_at end as last_seen_at,
+        case
+            when displaced.identifier is null then identifiers.first_seen_at
+            else displaced.first_seen_at
+        end as first_seen_at,
+        case
+            when displaced.identifier is null then identifiers.last_seen_at
+            else displaced.last_seen_at
+        end as last_seen_at,
         identifiers.known_first_seen_at,
         identifiers.known_last_seen_at,
         identifiers.profile_id,
         identifiers.founded_at,
         case
-            when identifiers.founded_at is null and displaced.identifier is not null then displaced.node
-            else identifiers.node
-        end as node
+            when identifiers.founded_at is null and displaced.identifier is not null
+                then displaced.stands_at
+            else identifiers.stands_at
+        end as stands_at
     from {{ ref('met_identifiers') }} as identifiers
     left join {{ ref('displaced') }} as displaced on displaced.identifier = identifiers.identifier
     where
         identifiers.blocking_rule is null
-        and (identifiers.founded_at is not null or displaced.identifier is null or displaced.node is not null)
+        and (
+            identifiers.founded_at is not null
+            or displaced.identifier is null
+            or displaced.stands_at is not null
+        )
 )
 
 select
@@ -32,12 +43,14 @@ select
     identifier_value,
     is_handle,
     case
-        when first_seen_at is null or known_first_seen_at < first_seen_at then known_first_seen_at else first_seen_at
+        when first_seen_at is null or known_first_seen_at < first_seen_at then known_first_seen_at
+        else first_seen_at
     end as first_seen_at,
     case
-        when last_seen_at is null or known_last_seen_at > last_seen_at then known_last_seen_at else last_seen_at
+        when last_seen_at is null or known_last_seen_at > last_seen_at then known_last_seen_at
+        else last_seen_at
     end as last_seen_at,
     profile_id,
     founded_at,
-    node
+    stands_at
 from met

@@ -1,14 +1,14 @@
--- Messages that carry identifiers of more than one founded profile. One row per pair of profiles that a message joins
--- (a is the older founding arrival), with the strongest identifiers on either side, which make the link.
+-- Messages that carry identifiers of more than one founded profile, with the strongest identifiers
+-- on either side, which make the link. One row per pair of profiles that a message joins.
 {{ config(materialized='intermediate') }}
 with sides as (
     select
         accepted.arrival,
         accepted.stands_with,
-        coalesce(joined_sets.root, accepted.node) as founded_at
+        coalesce(joined_sets.founded_at, accepted.stands_at) as founded_at
     from {{ ref('accepted_links') }} as accepted
-    left join {{ ref('joined_sets') }} as joined_sets on joined_sets.node = accepted.node
-    where accepted.node < accepted.arrival
+    left join {{ ref('joined_sets') }} as joined_sets on joined_sets.arrival = accepted.stands_at
+    where accepted.stands_at < accepted.arrival
 ),
 
 joining as (
@@ -31,7 +31,9 @@ numbered as (
     from {{ ref('met_identifiers') }} as identifiers
     where
         identifiers.identifier in (
-            select sides.stands_with from sides inner join joining on joining.arrival = sides.arrival
+            select sides.stands_with
+            from sides
+            inner join joining on joining.arrival = sides.arrival
         )
 ),
 
@@ -49,12 +51,12 @@ strongest as (
 
 select
     younger.arrival,
-    older.founded_at as a,
-    younger.founded_at as b,
-    older.strength as a_strength,
-    younger.strength as b_strength,
-    older_name.identifier as a_identifier,
-    younger_name.identifier as b_identifier
+    older.founded_at as older_profile,
+    younger.founded_at as younger_profile,
+    older.strength as older_strength,
+    younger.strength as younger_strength,
+    older_name.identifier as older_identifier,
+    younger_name.identifier as younger_identifier
 from strongest as younger
 inner join strongest as older
     on older.arrival = younger.arrival and older.founded_at = younger.oldest

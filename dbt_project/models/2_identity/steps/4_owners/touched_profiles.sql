@@ -6,11 +6,11 @@ select
     {{ dbt.hash('messages.message_id') }} as profile_id
 from {{ ref('messages') }} as messages
 inner join (
-    select distinct placements.node
+    select distinct placements.stands_at
     from {{ ref('placements') }} as placements
-    left join {{ ref('joined_sets') }} as joined_sets on joined_sets.node = placements.node
-    where placements.founded_at is null and joined_sets.node is null
-) as founded on founded.node = messages.arrival
+    left join {{ ref('joined_sets') }} as joined_sets on joined_sets.arrival = placements.stands_at
+    where placements.founded_at is null and joined_sets.arrival is null
+) as founded on founded.stands_at = messages.arrival
 where messages.arrival > {{ after_arrival() }}
 union all
 select distinct
