@@ -129,7 +129,7 @@ def test_why_and_why_not(platform: Platform) -> None:
 def test_why_not_knows_a_type_that_was_taken_away_since(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     rules = identity_rules()
     declared = {name: rule for name, rule in rules["identifiers"].items() if name != "anonymous_id"}
-    monkeypatch.setattr("cdp_orchestration.identity.why.identity_rules", lambda: {**rules, "identifiers": declared})
+    monkeypatch.setattr("cdp_orchestration.queries.why.identity_rules", lambda: {**rules, "identifiers": declared})
     printed = io.StringIO()
     why(Home(platform.root), ("user_id", "A"), ("user_id", "B"), Console(file=printed, width=200))
     assert "2 user_id (limit 1)" in printed.getvalue()

@@ -29,7 +29,7 @@ from (
         row_number() over (
             partition by before.profile_id, new_owners.profile_id
             order by
-                {{ identifier_priority('ownership.identifier_type') }},
+                {{ identifier_priority('new_owners.identifier_type') }},
                 new_owners.identifier_type, new_owners.identifier_value
         ) as place
     from {{ ref('new_owners') }} as new_owners
