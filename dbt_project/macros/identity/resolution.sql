@@ -5,7 +5,8 @@
     {{ return(adapter.get_relation(this.database, 'identity', name)) }}
 {%- endmacro %}
 
-{# A relation of the steps in between, in schema `identity_steps`; none where it is not there yet. #}
+{# A relation of the steps in between, in schema `identity_steps`; none where it is not there
+   yet. #}
 {% macro identity_step(name) -%}
     {{ return(adapter.get_relation(this.database, 'identity_steps', name)) }}
 {%- endmacro %}
@@ -14,8 +15,8 @@
     {{ return(name in (adapter.get_columns_in_relation(relation) | map(attribute='name') | map('lower'))) }}
 {%- endmacro %}
 
-{# {number, after, signature} of the resolution that begins: it goes on after the last one that ended, unless overrides
-   changed or the build is a full refresh. #}
+{# {number, after, signature} of the resolution that begins: it goes on after the last one that
+   ended, unless overrides changed or the build is a full refresh. #}
 {% macro resolution_to_begin(overrides) -%}
     {%- if not execute or model.resource_type == 'unit_test' or not load_relation(overrides) -%}
         {{ return({'number': 1, 'after': -1, 'signature': ''}) }}
@@ -37,8 +38,8 @@
     {{ return({'number': number + 1, 'after': state.after, 'signature': signature}) }}
 {%- endmacro %}
 
-{# The number of the last resolution that began. Where an older version of the project resolved, or the steps were dropped,
-   the history knows it: a number is never used twice. #}
+{# The number of the last resolution that began. Where an older version of the project resolved,
+   or the steps were dropped, the history knows it: a number is never used twice. #}
 {% macro last_resolution_no(begun) -%}
     {%- if begun -%}{{ return(cdp.scalar('select max(resolution_no) from ' ~ begun) or 0) }}{%- endif -%}
     {%- set state = namespace(last=0) -%}
@@ -51,8 +52,8 @@
     {{ return(state.last) }}
 {%- endmacro %}
 
-{# Whether `kept` is as old as the oldest profile, which the first set founded: it is not where `kept`, or `identifiers`, was
-   refreshed alone. #}
+{# Whether `kept` is as old as the oldest profile, which the first set founded: it is not where
+   `kept`, or `identifiers`, was refreshed alone. #}
 {% macro keeps_all_sets() -%}
     {%- set kept = cdp.identity_step('kept') -%}
     {%- if not kept -%}{{ return(false) }}{%- endif -%}
@@ -60,14 +61,16 @@
         == cdp.scalar('select min(founded_at) from ' ~ cdp.identity_relation('identifiers'))) }}
 {%- endmacro %}
 
-{# The messages of this build are those that arrived after this. A literal, so that engines skip what they need not read. #}
+{# The messages of this build are those that arrived after this. A literal, so that engines skip
+   what they need not read. #}
 {% macro after_arrival() -%}
     {%- if not execute or flags.FULL_REFRESH or model.resource_type == 'unit_test' -%}{{ return(-1) }}{%- endif -%}
     {%- set resolution = cdp.identity_step('current_resolution') -%}
     {{ return(cdp.scalar('select after_arrival from ' ~ resolution) if resolution else -1) }}
 {%- endmacro %}
 
-{# The distinct sets of identifiers in the messages of this build, each with its first arrival in it. #}
+{# The distinct sets of identifiers in the messages of this build, each with its first arrival in
+   it. #}
 {% macro distinct_sets(messages) -%}
     select
         identifiers,
@@ -86,7 +89,8 @@
     {{ return(resolution and cdp.scalar('select after_arrival from ' ~ resolution) >= 0) }}
 {%- endmacro %}
 
-{# A relation of schema `identity` as the last resolution left it; none where this one starts from the beginning. #}
+{# A relation of schema `identity` as the last resolution left it; none where this one starts
+   from the beginning. #}
 {% macro earlier_identity(name) -%}
     {{ return(cdp.identity_relation(name) if cdp.resolution_goes_on() else none) }}
 {%- endmacro %}
@@ -96,8 +100,8 @@
     {{ return(cdp.identity_step(name) if cdp.resolution_goes_on() else none) }}
 {%- endmacro %}
 
-{# {profiles, largest_profile} as the resolution just before this one left them; none where this one starts from the
-   beginning, or where that one did not count. #}
+{# {profiles, largest_profile} as the resolution just before this one left them; none where this
+   one starts from the beginning, or where that one did not count. #}
 {% macro vitals_before() -%}
     {%- set vitals = cdp.earlier_identity('vitals') -%}
     {%- if not vitals or not cdp.has_column(vitals, 'resolution_no') -%}{{ return(none) }}{%- endif -%}
@@ -114,7 +118,8 @@ inner join {{ cdp.identity_step('current_resolution') }} as resolution
     {{ return({'profiles': last.rows[0][0], 'largest_profile': last.rows[0][1]}) }}
 {%- endmacro %}
 
-{# Where a resolution starts from the beginning over people who are there already: their identifiers before it. #}
+{# Where a resolution starts from the beginning over people who are there already: their
+   identifiers before it. #}
 {% macro people_before() -%}
     {%- if not execute or model.resource_type == 'unit_test' -%}{{ return(none) }}{%- endif -%}
     {%- set resolution = cdp.identity_step('current_resolution') -%}
@@ -122,7 +127,8 @@ inner join {{ cdp.identity_step('current_resolution') }} as resolution
     {{ return(cdp.identity_relation('identifiers')) }}
 {%- endmacro %}
 
-{# A hook of splits: those of a resolution that never ended go, unless they came to pass; this one finds them again. #}
+{# A hook of splits: those of a resolution that never ended go, unless they came to pass; this
+   one finds them again. #}
 {% macro forget_unfinished_splits() -%}
     {%- set before = cdp.people_before() -%}
     {%- set ended = cdp.identity_step('finished_resolution') if before else none -%}
@@ -145,7 +151,8 @@ where {{ unfinished }} and not exists (
     {%- endif -%}
 {%- endmacro %}
 
-{# A hook of identifiers: a set that was met before changes nobody, it only says that what it kept was seen again. #}
+{# A hook of identifiers: a set that was met before changes nobody, it only says that what it
+   kept was seen again. #}
 {% macro times_of_what_was_seen_again() -%}
     {%- if cdp.earlier_step('repeated_sets') -%}
 merge into {{ this }} as known
@@ -165,8 +172,9 @@ when matched and (again.first_seen_at < known.first_seen_at or again.last_seen_a
     {%- endif -%}
 {%- endmacro %}
 
-{# A hook of what is kept from build to build: empties it where the resolution starts from the beginning. Where it goes on,
-   a relation that says when its rows arrived loses those of this build, in case the model runs again. #}
+{# A hook of what is kept from build to build: empties it where the resolution starts from the
+   beginning. Where it goes on, a relation that says when its rows arrived loses those of this
+   build, in case the model runs again. #}
 {% macro start_over(arrives=false) -%}
     {%- if execute and not flags.FULL_REFRESH -%}
         {%- set resolution = cdp.identity_step('current_resolution') -%}

@@ -1,17 +1,20 @@
 {# Connected components by contraction, in plain SQL: any graph, looped to a proven fixpoint.
 
-   Nodes are integers; `instance` keeps independent graphs apart, so that many are solved in the same statements. A round:
+   Nodes are integers; `instance` keeps independent graphs apart, so that many are solved in the
+   same statements. A round:
      1. pointers   every node points at its smallest smaller neighbour.
-     2. jumps      the pointers are followed to their ends: each jump doubles how far they reach, until none moves.
+     2. jumps      the pointers are followed to their ends: each jump doubles how far they reach,
+                   until none moves.
      3. rewriting  the edges are rewritten between the ends; those within one end are gone.
    A round that leaves no edge is the last. Then
-     4. unwinding  what moved in a later round moves on from where it had moved to in an earlier one: from the last round back
-                   to the first.
-   No number of rounds is assumed: the bounds of the loops only keep the template engine from turning for ever, and reaching one
-   is an error, never a wrong answer. #}
+     4. unwinding  what moved in a later round moves on from where it had moved to in an earlier
+                   one: from the last round back to the first.
+   No number of rounds is assumed: the bounds of the loops only keep the template engine from
+   turning for ever, and reaching one is an error, never a wrong answer. #}
 
-{# `edges` is a relation (instance, a, b). Fills the scratch table `into` (instance, node, root) with one row per node that is
-   not the smallest of its component; root is the smallest. Returns the number of rounds. #}
+{# `edges` is a relation (instance, a, b). Fills the scratch table `into` (instance, node, root)
+   with one row per node that is not the smallest of its component; root is the smallest. Returns
+   the number of rounds. #}
 {% macro components_of(edges, into) -%}
     {%- set state = namespace(
         round=0, jump=0, jumps=0, open=1, moving=0, moves=[], edges='(' ~ cdp.edges_in_order(edges) ~ ')'
@@ -139,8 +142,8 @@ select
 from {{ later }}
 {%- endmacro %}
 
-{# A model whose SQL gives edges (instance, a, b), all of one instance; the relation holds (node, root), under the names that the
-   model gives them. #}
+{# A model whose SQL gives edges (instance, a, b), all of one instance; the relation holds (node,
+   root), under the names that the model gives them. #}
 {% materialization connected_components, default %}
     {%- set target_relation = this.incorporate(type='table') -%}
     {{ run_hooks(pre_hooks, inside_transaction=false) }}

@@ -1,5 +1,6 @@
-{# Tables that only the build that writes them reads: replaced by each, and stored as fast as they are written. dbt's own `table`
-   keeps the old one beside the new one and renames both, which is four more statements for every model. #}
+{# Tables that only the build that writes them reads: replaced by each, and stored as fast as
+   they are written. dbt's own `table` keeps the old one beside the new one and renames both,
+   which is four more statements for every model. #}
 
 {% materialization intermediate, default %}
     {%- set target_relation = this.incorporate(type='table') -%}

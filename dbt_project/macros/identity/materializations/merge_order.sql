@@ -1,19 +1,22 @@
-{# Which profile absorbed which, when: the history that processing messages one by one would have written, found without
-   processing them one by one.
+{# Which profile absorbed which, when: the history that processing messages one by one would have
+   written, found without processing them one by one.
 
-   A profile ends at the first arrival after which its component holds an older one. All profiles look for that moment
-   at once, by halving:
+   A profile ends at the first arrival after which its component holds an older one. All profiles
+   look for that moment at once, by halving:
      1. moments   the arrivals of each component are numbered from 0, its moments.
-     2. halvings  the edges of the first half of the moments are solved by connected components. Whoever has an older neighbour in
-                  there ended in that half and searches on inside it; everybody else is represented by the oldest of their
-                  component and searches in the second half. Either half is an instance of its own in the next halving.
-     3. joins     after log2(moments of the largest component) halvings every instance holds the edges of one single arrival,
-                  and its components say who joined whom. An edge whose ends have become one joins nobody, but it stays: its
-                  identifiers are that profile's own in the message, and the strongest of them makes the link.
+     2. halvings  the edges of the first half of the moments are solved by connected components.
+                  Whoever has an older neighbour in there ended in that half and searches on
+                  inside it; everybody else is represented by the oldest of their component and
+                  searches in the second half. Either half is an instance of its own in the next
+                  halving.
+     3. joins     after log2(moments of the largest component) halvings every instance holds the
+                  edges of one single arrival, and its components say who joined whom. An edge
+                  whose ends have become one joins nobody, but it stays: its identifiers are that
+                  profile's own in the message, and the strongest of them makes the link.
 
-   The model's SQL gives edges (instance, a, b, arrival, a_strength, b_strength) with a < b; the relation holds
-   (founded_at, absorbed_by, arrival, strength): at arrival the profile founded_at was absorbed by another one, linked by its own
-   strength. #}
+   The model's SQL gives edges (instance, a, b, arrival, a_strength, b_strength) with a < b; the
+   relation holds (founded_at, absorbed_by, arrival, strength): at arrival the profile founded_at
+   was absorbed by another one, linked by its own strength. #}
 
 {% materialization merge_order, default %}
     {%- set target_relation = this.incorporate(type='table') -%}
@@ -82,7 +85,8 @@ from (
 ) as early
 {%- endmacro %}
 
-{# `roots` are the components of the first half, by whose oldest the second half knows its profiles. #}
+{# `roots` are the components of the first half, by whose oldest the second half knows its
+   profiles. #}
 {% macro edges_of_both_halves(edges, roots, half) -%}
 select
     instance * 2 as instance,

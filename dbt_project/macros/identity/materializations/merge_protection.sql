@@ -1,25 +1,35 @@
-{# Ordered merge protection: what processing messages one by one would drop, found in rounds of plain SQL.
+{# Ordered merge protection: what processing messages one by one would drop, found in rounds of
+   plain SQL.
 
-   A message whose identifiers would bring together more than a rule allows drops its weakest identifier and tries again.
-   Profiles only grow, so two things need not wait for their turn: a message that breaks a rule now would break it later,
-   too, and may drop at once; a message that is the earliest left for every profile it touches may merge them at once,
-   because nothing earlier can change them. The earliest message of all is always one or the other, so every round settles
-   something and the loop ends when nothing is left: no number of rounds is assumed.
+   A message whose identifiers would bring together more than a rule allows drops its weakest
+   identifier and tries again. Profiles only grow, so two things need not wait for their turn: a
+   message that breaks a rule now would break it later, too, and may drop at once; a message that
+   is the earliest left for every profile it touches may merge them at once, because nothing
+   earlier can change them. The earliest message of all is always one or the other, so every
+   round settles something and the loop ends when nothing is left: no number of rounds is
+   assumed.
 
    Before the rounds
-     cuts         of a cut pair the one that would be dropped first leaves the messages that carry both.
-   A round looks at the messages that wait, and at what every profile that they touch has used of each limit:
-     1. judged    per message, whether it touches more than one profile, and whether they may be one (an identifier that nobody
-                  holds and that is left alone always joins its forced group).
-     2. weakest   what the messages drop that touch more than they may. A forced group's handle goes with the member that it
-                  stands with: that one is the group's strongest in the message, so no other member is left when it is dropped.
-     3. open      the waiting messages that join profiles, without what they dropped.
-     4. merged    those whose turn it is for all of their profiles, with the oldest of these: the profiles are one now.
-     5. dropped, waiting and usage of the next round: what was merged waits no longer, and counts together.
+     cuts        of a cut pair the one that would be dropped first leaves the messages that carry
+                 both.
+   A round looks at the messages that wait, and at what every profile that they touch has used of
+   each limit:
+     1. judged   per message, whether it touches more than one profile, and whether they may be
+                 one (an identifier that nobody holds and that is left alone always joins its
+                 forced group).
+     2. weakest  what the messages drop that touch more than they may. A forced group's handle
+                 goes with the member that it stands with: that one is the group's strongest in
+                 the message, so no other member is left when it is dropped.
+     3. open     the waiting messages that join profiles, without what they dropped.
+     4. merged   those whose turn it is for all of their profiles, with the oldest of these: the
+                 profiles are one now.
+     5. dropped, waiting and usage of the next round: what was merged waits no longer, and counts
+                 together.
 
-   The model's SQL gives (arrival, identifier, stands_with, holder, drop_order). `limits` names the step that says what a holder counts
-   against which rule and how much the rule allows, `decisions` the relation of what operators decided. The model's relation holds
-   (arrival, identifier, rule): rule is `cut` or `merge_protection`. #}
+   The model's SQL gives (arrival, identifier, stands_with, holder, drop_order). `limits` names
+   the step that says what a holder counts against which rule and how much the rule allows,
+   `decisions` the relation of what operators decided. The model's relation holds (arrival,
+   identifier, rule): rule is `cut` or `merge_protection`. #}
 
 {% materialization merge_protection, default %}
     {%- set target_relation = this.incorporate(type='table') -%}
@@ -116,7 +126,8 @@ from {{ limits }}
 where holder in (select holder from {{ contested }})
 {%- endmacro %}
 
-{# joins: 1 where the message touches more than one profile. is_broken: 1 where they may not be one, else null. #}
+{# joins: 1 where the message touches more than one profile. is_broken: 1 where they may not be
+   one, else null. #}
 {% macro protection_judged(waiting, usage) -%}
 select
     touched.arrival,
