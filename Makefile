@@ -1,6 +1,6 @@
 # What a person needs, in one word each. Every target sets up .venv by itself, and says what it does.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-spark dev bench lint check clean
+.PHONY: help setup demo test test-fast proof test-spark dev bench lint check clean
 
 # The first interpreter that really runs and is of a version that the pins fit.
 PYTHON ?= $(shell for python in python3.12 python3.11 python3.13 python3; do \
@@ -40,6 +40,16 @@ $(VENV)/cloud: $(VENV)/ready
 test: $(VENV)/cloud  ## Run the whole test suite
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+test-fast: $(VENV)/ready  ## What a person runs between edits: no builds, no servers, under a minute
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not builds and not servers" $(ARGS)
+
+# Long forms of what `make test` holds in short: they run before an issue is called resolved.
+proof: $(VENV)/cloud  ## The long tests: many worlds, long fuzz, millions of events, Spark (an hour)
+	@CDP_PROOF=$${CDP_PROOF:-1} $(BIN)/python -m pytest -n 2 --dist loadfile tests/test_identity.py tests/test_any_record.py \
+		tests/test_delivery_crash.py tests/test_delivery_property.py tests/test_postgres_crash.py $(ARGS)
+	@$(BIN)/python -m tests.bench.layers 1000000
+	@$(MAKE) --no-print-directory test-spark
+
 # Spark is large and needs Java, so it has an environment of its own; the other tests skip it.
 .venv-spark/ready: pyproject.toml .ci/constraints.txt
 	@echo "Setting up .venv-spark from pinned dependencies (two minutes or so)…"
@@ -64,6 +74,7 @@ bench: $(VENV)/bench  ## Time every layer of a build against a floor measured in
 	@CDP_TARGET=$(TARGET) $(BIN)/python -m tests.bench.layers $${EVENTS:-1000000}
 	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.identity $${EVENTS:-1000000}
 	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.passes
+	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.history
 
 lint: setup  ## Check style and types of Python and SQL
 	@$(BIN)/ruff check .

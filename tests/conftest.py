@@ -29,11 +29,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 # The longest files, longest first: a worker that begins one of them last would leave the other idle.
 LONGEST = ["test_days", "test_dagster", "test_dagster_runs", "test_identity", "test_demo", "test_bad_input",
            "test_identity_explained", "test_postgres_crash", "test_cdnow", "test_models", "test_targets"]  # fmt: skip
+# Files whose tests build a warehouse or start a process for each: `make test-fast` leaves them out.
+BUILDING = {*LONGEST, "test_any_record", "test_compaction", "test_demo_company", "test_delivery_crash", "test_portability", "test_postgres",
+            "test_segment", "test_spark", "test_staging", "test_streams", "test_takeover", "test_values"}  # fmt: skip
+SERVERS = {"postgres", "postgres_server", "mariadb"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    for item in items:
+        if item.path.stem in BUILDING:
+            item.add_marker(pytest.mark.builds)
+        if SERVERS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.servers)
 
 
 @pytest.fixture(scope="session")

@@ -30,8 +30,15 @@ def _template() -> jinja2.Template:
     return jinja2.Environment(extensions=["jinja2.ext.do"]).from_string(_text())
 
 
-def rendered(engine: str, macro: str, *arguments: Any, rules: dict[str, Any] | None = None, **named: Any) -> Any:
-    """What the macro gives for the engine; `rules` stand for `vars: identity`."""
+def rendered(
+    engine: str,
+    macro: str,
+    *arguments: Any,
+    rules: dict[str, Any] | None = None,
+    context: dict[str, Any] | None = None,
+    **named: Any,
+) -> Any:
+    """What the macro gives for the engine; `rules` stand for `vars: identity`, `context` adds to what dbt's context has."""
 
     def called(name: str) -> Callable[..., Any]:
         def call(*given: Any, **more: Any) -> Any:
@@ -74,6 +81,7 @@ def rendered(engine: str, macro: str, *arguments: Any, rules: dict[str, Any] | N
             "dbt": Dbt,
             "var": lambda _: rules,
             "modules": {"re": re},
+            **(context or {}),
         }
     )
     return called(macro)(*arguments, **named)

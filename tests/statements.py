@@ -44,6 +44,7 @@ ENVIRONMENT = {
 ANSWERS: dict[str, Any] = {
     "failures": 0, "should_warn": False, "should_error": False, "as_of": datetime.datetime(2020, 1, 1),
     "rules_fingerprint": "", "signature": "", "after_arrival": 0, "resolution_no": 1,
+    "after_batch_seq": 0, "through_batch_seq": 1,
 }  # fmt: skip
 
 
@@ -81,7 +82,7 @@ class Recorder:
         count = self.asked[node] = self.asked.get(node, 0) + 1
         # A loop to a fixpoint sees both answers and comes to its end.
         number = 0 if count > 24 else random.Random(f"{node}{count}").randint(0, 1)
-        values = [ANSWERS.get(name.lower(), number) for name in names]
+        values = [1 if name.lower().startswith("has_") else ANSWERS.get(name.lower(), number) for name in names]
         return table_from_data_flat([dict(zip(names, values, strict=True))], names)
 
     def execute(self, _: Any, sql: str, *args: Any, fetch: bool = False, **more: Any) -> tuple[Any, agate.Table]:

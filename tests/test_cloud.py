@@ -9,14 +9,18 @@ from typing import Any
 
 import dlt
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
+from cdp_orchestration import compaction
 from cdp_orchestration.delivery import ledger
+from cdp_orchestration.delivery.ledger import Entry, Planned
+from cdp_orchestration.delivery.places import NOWHERE
 from cdp_orchestration.engines import cloud, cloud_load
 from cdp_orchestration.engines.cloud import VENDORS, Cloud, CloudReading
 from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.home import Home
-from cdp_orchestration.landing import Landing, Page, Record
+from cdp_orchestration.landing import SCHEMA, Batch, Landing, Page, Record
 from cdp_orchestration.project.fingerprint import fingerprint_of_last_build
 from cdp_orchestration.warehouse import NothingBuilt, QueryFailed, RelationMissing, Warehouse
 from tests.statements import ENVIRONMENT
@@ -208,10 +212,10 @@ def test_every_stream_has_a_table_and_counts_are_those_of_the_manifests(
     tables = {
         row[0] for row in there(home, "select table_name from information_schema.tables where table_schema = 'landing'")
     }
-    assert {"web__events", "shop__orders", "_batches", "_ledger", "_ledger_files"} <= tables
+    assert {"web__events", "shop__orders", "_batches", "_ledger"} <= tables
     land(home, "web", "events", '{"a":1}', '{"a":2}')
-    real = cloud_load._parts
-    monkeypatch.setattr(cloud_load, "_parts", lambda path, schema: (part.slice(1) for part in real(path, schema)))
+    real = Batch.parts
+    monkeypatch.setattr(Batch, "parts", lambda batch: (part.slice(1) for part in real(batch)))
     with pytest.raises(StopAndTell, match="1 records were loaded, but its manifest says 2"):
         load(home)
     assert there(home, "select count(*) from landing._batches") == [(0,)]
@@ -230,7 +234,6 @@ def test_the_ledger_comes_along_and_is_read_like_any_warehouse(home: Home) -> No
     folder = home.deliveries / "ledger" / "to_crm"
     folder.mkdir(parents=True)
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     rows = [{"run_id": "r", "sync": "to_crm", "row_key": str(number), "ledger_no": number} for number in (1, 2)]
     pq.write_table(pa.Table.from_pylist(rows, ledger.SCHEMA), folder / "0000000001-0000000002.parquet")
@@ -261,6 +264,55 @@ def test_a_ledger_of_an_earlier_version_gets_its_new_columns(home: Home, monkeyp
     load(home)  # no new file, and yet
     assert there(home, "select destination, address from landing._ledger") == []
     assert cloud_load._Loader(into(home), False).has("_ledger", cloud_load.LEDGER)
+
+
+def attempts(home: Home, *numbers: int) -> None:
+    rows = [Planned(n, "add", f"k{n}", None, "{}", "{}", "", None, f"i{n}", 1) for n in numbers]
+    ledger.Ledger(home.deliveries).append("to_crm", "r", [Entry(row, "accepted", "", "") for row in rows], NOWHERE)
+
+
+def compact(home: Home) -> None:
+    assert Landing(home.landing).compact("web", "events", most=4)[0]
+    assert ledger.Ledger(home.deliveries).compact("to_crm", most=4)[0]
+    compaction.sweep(home)
+
+
+def test_what_was_loaded_before_it_was_compacted_is_not_loaded_again(home: Home) -> None:
+    for number in range(3):
+        land(home, "web", "events", *(f'{{"n":[{number},{n}]}}' for n in range(3)))
+        attempts(home, 2 * number + 1, 2 * number + 2)
+    load(home)
+    for number in range(3, 6):
+        land(home, "web", "events", *(f'{{"n":[{number},{n}]}}' for n in range(3)))
+        attempts(home, 2 * number + 1, 2 * number + 2)
+    compact(home)
+    assert load(home) == [f"loaded web.events: batch {number}, 3 records" for number in (4, 5, 6)]
+    compact_files = f"read_parquet('{home.landing}/web/events/compacted/*.parquet')"
+    names = ", ".join(SCHEMA.names)
+    for one, other in (("landing.web__events", compact_files), (compact_files, "landing.web__events")):
+        assert there(home, f"select {names} from {one} except all select {names} from {other}") == []
+    assert there(home, "select ledger_no, row_key from landing._ledger order by 1") == [
+        (n, f"k{n}") for n in range(1, 13)
+    ]
+    attempts(home, 13)
+    load(home)
+    assert there(home, "select count(*), max(ledger_no) from landing._ledger") == [(13, 13)]
+
+
+def test_a_ledger_that_an_earlier_version_loaded_by_file_is_gone_on_with(home: Home) -> None:
+    import pyarrow as pa
+
+    attempts(home, 1, 2)
+    [file] = (home.deliveries / "ledger" / "to_crm").glob("*.parquet")
+    by_file = pa.schema([*ledger.SCHEMA, ("_file", pa.string())])
+    rows = pq.read_table(file).append_column("_file", pa.array([f"to_crm/{file.name}"] * 2))
+    cloud_load._Loader(into(home), False).replace({"_ledger": (by_file, ["_file"], lambda: [rows])})
+    for number in (3, 4):
+        attempts(home, number)
+        load(home)
+    assert there(home, "select ledger_no, row_key from landing._ledger order by 1") == [
+        (n, f"k{n}") for n in range(1, 5)
+    ]
 
 
 def test_times_get_a_zone_where_the_engine_wants_one(home: Home) -> None:

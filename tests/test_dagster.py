@@ -113,7 +113,7 @@ def test_tests_of_models_are_blocking_checks_except_the_one_that_only_warns(defi
 def test_schedules_stand_where_data_enters_and_the_activation_sensor_has_a_name(definitions: dg.Definitions) -> None:
     repository = definitions.get_repository_def()
     assert {schedule.name for schedule in repository.schedule_defs} == {
-        "crm_schedule", "email_schedule", "inbox_schedule", "shop_schedule", "web_schedule",
+        "crm_schedule", "email_schedule", "inbox_schedule", "shop_schedule", "web_schedule", "compact_nightly",
     }  # fmt: skip
     sensors = {sensor.name: sensor for sensor in repository.sensor_defs}
     assert {"activation", "alert_on_failure", "end_dead_runs"} <= set(sensors)

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 
+from cdp_orchestration import compaction
+from cdp_orchestration.delivery import ledger as ledgers
 from cdp_orchestration.delivery.ledger import SCHEMA, Ledger, read_plan
 from cdp_orchestration.delivery.plan import plans_folder
+from cdp_orchestration.destinations import Outcome
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.warehouse import NothingBuilt
 from tests.test_delivery import NOTHING, Recorder, World, people, vips
@@ -260,3 +264,34 @@ def test_a_failed_write_leaves_no_half_file(world: World, monkeypatch: pytest.Mo
     world.deliver(crm)
     assert crm.requests == [first], "the batch in flight, repeated under its keys"
     assert [row["attempt"] for row in world.ledger()] == [1, 1, 2, 2]
+
+
+def test_deliveries_keep_the_ledger_in_few_files_and_nothing_else_changes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compacted in the middle of a delivery, and by later ones: what is owed is what it would be anyway."""
+    monkeypatch.setattr(ledgers, "SMALL_FILES", 4)
+    crm = Recorder(batch_size=1)
+    world.want(people(10))
+    crm.answer = lambda operations: [
+        Outcome(o.row_key, "refused" if o.row_key == "k003" else "accepted", "", "") for o in operations
+    ]
+    world.deliver(crm)
+    ledger = Ledger(world.home.deliveries)
+    assert [file.parent.name for file in ledger.files("vips")] == ["compacted", "vips", "vips"]
+    compaction.sweep(world.home)
+    assert ledger.next_no("vips") == 11
+    assert world.owed() == {**NOTHING, "add": 1, "held": 9}
+    summary = world.deliver(crm)
+    assert (summary.refused, summary.held) == ({"add": 1}, 9)
+    ledger.compact("vips")
+    compaction.sweep(world.home)
+    files = ledger.files("vips")
+    assert {file.parent.name for file in files} == {"compacted"}
+    rows = [row for file in files for row in pq.read_table(file).to_pylist()]
+    assert [row["ledger_no"] for row in rows] == list(range(1, 12))
+    assert [row["attempt"] for row in rows if row["row_key"] == "k003"] == [1, 2]
+    world.want(people(8))
+    world.deliver(crm)
+    assert crm.requests[-1][0].operation == "add"
+    assert world.owed() == {**NOTHING, "add": 1, "held": 7}

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cdp_orchestration.delivery import ledger as ledgers
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.places import Place
+from cdp_orchestration.delivery.plan import planning, plans_folder
+from cdp_orchestration.delivery.sync import Sync
 from cdp_orchestration.destinations import NoAnswer, Operation, Outcome
 from cdp_orchestration.errors import CdpError, Refused, StopAndTell
 from tests.test_delivery import Recorder, World, vips
@@ -95,9 +99,10 @@ def held_by(wanted: dict[str, Any]) -> Held:
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS, batching=st.sampled_from([(1, False), (3, False), (None, True), (2, True)]))
 def test_the_destination_ends_up_with_what_is_wanted(steps: list[Any], batching: tuple[int | None, bool]) -> None:
-    """Shared addresses, consents that come and go, addresses that change, deaths, and somebody who asks for a resync."""
+    """Shared addresses, consents that come and go, addresses that change, deaths, somebody who asks for a resync, and compaction all the while."""
     sync = vips(consent=CONSENT, identifiers=["email"])
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ledgers, "SMALL_FILES", 4)
         world, crm = World(Path(folder)), Faulty(*batching)
         for wanted, days, resync in steps:
             world.want({key: {"email": email, "spend_usd": spend} for key, (email, spend, _) in wanted.items()})
@@ -108,6 +113,7 @@ def test_the_destination_ends_up_with_what_is_wanted(steps: list[Any], batching:
             with contextlib.suppress(PowerCut, CdpError):
                 world.deliver(crm, sync)
         crm.days = []
+        check_digest(world, sync)
         summary = world.deliver(crm, sync)
         should = held_by(wanted)
         assert summary.stopped is None
@@ -119,6 +125,20 @@ def test_the_destination_ends_up_with_what_is_wanted(steps: list[Any], batching:
         crm.requests.clear()
         world.deliver(crm, sync)
         assert crm.requests == [], "nothing is owed any more"
+
+
+def check_digest(world: World, sync: Sync) -> None:
+    """The plan by the digest of what is compacted is the plan by the whole ledger, keys and attempts included."""
+    ledger, place = Ledger(world.home.deliveries), Place("fake", "here")
+    with ledger.locked("vips"):
+        ledger.recover("vips", plans_folder(world.home, "vips"))
+    plans = []
+    relation = ledger.relation
+    for digested in (True, False):
+        ledger.relation = partial(relation, digested=digested)  # type: ignore[method-assign]
+        with planning(sync, world.warehouse, ledger, place) as plan:
+            plans.append(plan.connection.execute("from planned order by ordinal").fetchall())
+    assert plans[0] == plans[1]
 
 
 def replayed(world: World) -> set[str]:

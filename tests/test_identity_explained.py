@@ -1,12 +1,10 @@
 """`cdp why`, `cdp what-if`, overrides and health, as an operator meets them; and rules that are refused by name."""
 
-import io
 from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
-from rich.console import Console
 
 from cdp_orchestration.components.metadata import _health
 from cdp_orchestration.errors import StopAndTell
@@ -130,9 +128,8 @@ def test_why_not_knows_a_type_that_was_taken_away_since(platform: Platform, monk
     rules = identity_rules()
     declared = {name: rule for name, rule in rules["identifiers"].items() if name != "anonymous_id"}
     monkeypatch.setattr("cdp_orchestration.queries.why.identity_rules", lambda: {**rules, "identifiers": declared})
-    printed = io.StringIO()
-    why(Home(platform.root), ("user_id", "A"), ("user_id", "B"), Console(file=printed, width=200))
-    assert "2 user_id (limit 1)" in printed.getvalue()
+    told = list(why(Home(platform.root), ("user_id", "A"), ("user_id", "B")))
+    assert any("2 user_id (limit 1)" in part for part in told if isinstance(part, str))
 
 
 def test_what_if_tells_and_touches_nothing(platform: Platform, tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from cdp_orchestration import compaction
+from cdp_orchestration.delivery.ledger import Entry, Ledger, Planned
+from cdp_orchestration.delivery.places import NOWHERE
 from cdp_orchestration.engines.postgres import Postgres
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
@@ -200,6 +203,35 @@ def test_a_database_belongs_to_one_home(database: Any, home: Home, tmp_path: Pat
     with pytest.raises(StopAndTell, match="belongs to another CDP_HOME"):
         Warehouse(other).load([("web", "events")])
     assert loaded(database) == before
+
+
+def test_what_was_loaded_before_it_was_compacted_is_not_loaded_again(database: Any, home: Home) -> None:
+    """Nor what an earlier version loaded, which knew the ledger's rows by the file they were in."""
+
+    def attempts(*numbers: int) -> None:
+        rows = [Planned(n, "add", f"k{n}", None, "{}", "{}", "", None, f"i{n}", 1) for n in numbers]
+        Ledger(home.deliveries).append("to_crm", "r", [Entry(row, "accepted", "", "") for row in rows], NOWHERE)
+
+    database.execute("drop table if exists landing._batches, landing._ledger, landing.web__events")
+    for number in range(6):
+        land(home, *(f'{{"n":[{number},{n}]}}' for n in range(3)))
+        attempts(2 * number + 1, 2 * number + 2)
+        if number == 2:
+            Warehouse(home).load([("web", "events")])
+            database.execute("drop index landing._ledger_key")
+            database.execute("create table landing._ledger_files (file text primary key)")
+    landing, ledger = Landing(home.landing), Ledger(home.deliveries)
+    assert landing.compact("web", "events", most=4) == (6, 5)
+    assert ledger.compact("to_crm", most=4) == (6, 3)
+    compaction.sweep(home)
+    for _ in range(2):
+        Warehouse(home).load([("web", "events")])
+    database.execute("select _batch_seq, _record_no, _payload from landing.web__events order by 1, 2")
+    assert database.fetchall() == [(b + 1, n, f'{{"n":[{b},{n}]}}') for b in range(6) for n in range(3)]
+    database.execute("select ledger_no, row_key from landing._ledger order by 1")
+    assert database.fetchall() == [(n, f"k{n}") for n in range(1, 13)]
+    database.execute("select to_regclass('landing._ledger_files')")
+    assert database.fetchone() == (None,)
 
 
 def _has_batches(database: Any) -> bool:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from cdp_orchestration import connections as connected
-from cdp_orchestration import status, syncs
+from cdp_orchestration import syncs
 from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.queries import status
 from tests.test_delivery import World, people
 
 NODE: dict[str, Any] = {
@@ -39,7 +40,7 @@ class Deployment(World):
         file.write_text("\n".join(["attributes:", *lines]))
 
     def push(self) -> None:
-        sync = syncs.parsed(self.nodes["vips"])
+        sync = syncs.read_sync(self.nodes["vips"])
         self.deliver(connected.connections("destinations")[sync.destination].destination(self.home), sync)
 
     def shown(self) -> list[tuple[object, ...]]:

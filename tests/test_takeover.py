@@ -48,6 +48,7 @@ class Taken:
     statuses: list[str] = field(default_factory=list)
     people: list[list[Any]] = field(default_factory=list)
     batches: list[list[dict[str, Any]]] = field(default_factory=list)  # what the CRM was sent, by run
+    compacted: list[str] = field(default_factory=list)  # what `cdp compact` said after each run
 
 
 OBSERVED = {
@@ -56,7 +57,10 @@ OBSERVED = {
     "vitals": "select build_id, as_of, messages, merged, profiles from identity.vitals",
     "builds": "select build_id, as_of, through_batch_seq from staging.builds",
 }
-LEDGER = "select sync, row_key, operation, status, idempotency_key, attempted_at from read_parquet('{}/deliveries/ledger/*/*.parquet', union_by_name = true)"
+LEDGER = (
+    "select distinct sync, row_key, operation, status, idempotency_key, attempted_at "
+    "from read_parquet('{}/deliveries/ledger/**/*.parquet', union_by_name = true)"
+)
 PEOPLE = "select identifier_type, identifier_value, profile_id from identity.identifiers order by 1, 2"
 
 
@@ -83,6 +87,7 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Taken:
             state.batches.append(receiver.log[sent:])
             state.people.append(platform.rows(PEOPLE))
             state.statuses.append(by.cdp("status", **crm).stdout)
+            state.compacted.append(by.cdp("compact").stdout)
     return state
 
 
@@ -106,6 +111,20 @@ def _landed(home: Path) -> list[int]:
 
 def test_nothing_lands_again(taken: Taken) -> None:
     assert _landed(taken.platform.root) == taken.landed
+
+
+def test_its_landing_and_ledger_are_compacted_between_runs(taken: Taken) -> None:
+    """What all the other tests here say of the runs after the first one, they say of compacted files."""
+    first, second, third = taken.compacted
+    assert "inbox.messages: 3 batches brought together; it is 1 file now." in first
+    assert "ledger of newsletter_to_crm: 6 files brought together; it is 1 file now." in first
+    assert re.search(r"Removed \d+ files that were replaced", second)
+    assert third.startswith("Nothing to compact.")
+    assert not list(taken.platform.root.glob("landing/inbox/messages/0*"))
+    counted = taken.platform.rows(
+        "select count(*), count(distinct ledger_no) from landing._ledger where sync = 'newsletter_to_crm'"
+    )
+    assert counted == [(19, 19)]
 
 
 def test_what_was_observed_stays(taken: Taken) -> None:

@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from cdp_orchestration import sources
-from cdp_orchestration.components import run_pass as pipeline
+from cdp_orchestration.components import run_pass
 from cdp_orchestration.components.connection import stream_asset
 from cdp_orchestration.connections import Connection
 from cdp_orchestration.errors import StopAndTell, TryAgain
@@ -41,14 +41,14 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """told(error, at) -> (problems as `cdp run` prints them, how often it was tried, the log)."""
     monkeypatch.setenv("CDP_HOME", str(tmp_path))
     monkeypatch.setitem(sources.KINDS, "odd", Odd)
-    monkeypatch.setattr("cdp_orchestration.components.source.RETRY", dg.RetryPolicy(max_retries=1, delay=0))
+    monkeypatch.setattr("cdp_orchestration.components.connection.RETRY", dg.RetryPolicy(max_retries=1, delay=0))
     connection = Connection("till", "odd", {"kind": "odd", "streams": {"receipts": {}}}, None, None, "till/defs.yaml")
     definitions = dg.Definitions([stream_asset(connection, "receipts")], jobs=[dg.define_asset_job("pull")])
 
     def run(error: BaseException, at: str) -> tuple[list[str], int, str]:
         Odd.error, Odd.at, Odd.asked = error, at, 0
         with dg.DagsterInstance.ephemeral() as instance:
-            step = pipeline._execute(definitions, instance, "pull")
+            step = run_pass._execute(definitions, instance, "pull")
         log = tmp_path / "logs" / "cdp.log"
         return step.problems, Odd.asked, log.read_text() if log.exists() else ""
 
@@ -85,6 +85,6 @@ def test_a_failure_outside_of_a_step_of_ours_is_named_too(capfd: pytest.CaptureF
         raise ZeroDivisionError("by nought")
 
     with dg.DagsterInstance.ephemeral() as instance:
-        step = pipeline._execute(dg.Definitions([vitals], jobs=[dg.define_asset_job("pull")]), instance, "pull")
+        step = run_pass._execute(dg.Definitions([vitals], jobs=[dg.define_asset_job("pull")]), instance, "pull")
     assert step.problems == ["vitals: ZeroDivisionError: by nought"]
     assert "in vitals" in capfd.readouterr().err

@@ -271,6 +271,15 @@ def load() -> None:
 
 
 @main.command()
+def compact() -> None:
+    """Bring many small files of landing and ledger into few. Changes no record, order or number; a schedule does it nightly."""
+    from cdp_orchestration import compaction
+
+    load_dotenv(PROJECT_ROOT / ".env")
+    compaction.compact(current_home(), _printer())
+
+
+@main.command()
 def check() -> None:
     """Check the definitions: every defs.yaml, model, sync and staging model; changes nothing."""
     from cdp_orchestration.queries.checks import check_definitions, notes

@@ -15,6 +15,7 @@ from dagster_dbt.errors import DagsterDbtError
 
 from cdp_orchestration import last_pass
 from cdp_orchestration.clock import parsed_as_of
+from cdp_orchestration.compaction import compact_if_due
 from cdp_orchestration.components import runs
 from cdp_orchestration.components.failures import in_dagsters_words, unexpected
 from cdp_orchestration.components.metadata import with_samples
@@ -138,6 +139,7 @@ def prepare(home: Home, manifest: dict[str, Any]) -> None:
         if source["source_name"] != "cdp":
             landing.prepare(source["source_name"], source["name"])
     Ledger(home.deliveries).prepare()
+    compact_if_due(home)
 
 
 def take_in(home: Home, manifest: dict[str, Any]) -> None:

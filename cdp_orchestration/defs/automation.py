@@ -10,15 +10,19 @@ import os
 import dagster as dg
 import requests
 
+from cdp_orchestration import compaction
 from cdp_orchestration.components import runs
 from cdp_orchestration.components.connection import GROUP as SOURCES
+from cdp_orchestration.components.failures import in_dagsters_words
 from cdp_orchestration.components.sync import GROUP as DESTINATIONS
 from cdp_orchestration.connections import connections
+from cdp_orchestration.home import current_home
 from cdp_orchestration.project.layers import LAYERS
 
 IS_ON = os.environ.get("CDP_AUTOMATION", "").lower() in ("on", "1", "true", "yes")
 SCHEDULES = dg.DefaultScheduleStatus.RUNNING if IS_ON else dg.DefaultScheduleStatus.STOPPED
 SENSORS = dg.DefaultSensorStatus.RUNNING if IS_ON else dg.DefaultSensorStatus.STOPPED
+NIGHTLY = "30 3 * * *"
 
 all_sources = dg.AssetSelection.groups(SOURCES)
 all_models = dg.AssetSelection.groups(*LAYERS)
@@ -43,6 +47,19 @@ def end_dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason(f"Ended {len(ended)} dead runs: {', '.join(ended)}" if ended else "No dead runs.")
 
 
+@dg.op(name="compact", out=dg.Out(dg.Nothing))
+def _compact(context: dg.OpExecutionContext) -> None:
+    runs.sign(context.instance, context.run_id)
+    with in_dagsters_words("compact"):
+        compaction.compact(current_home(), context.log.info)
+
+
+@dg.job(name="compact")
+def compact() -> None:
+    """Bring many small files of landing and ledger into few."""
+    _compact()
+
+
 def _refresh(name: str, cron: str) -> dg.ScheduleDefinition:
     job = dg.define_asset_job(
         f"refresh_{name}",
@@ -55,11 +72,15 @@ def _refresh(name: str, cron: str) -> dg.ScheduleDefinition:
 @dg.definitions
 def defs() -> dg.Definitions:
     clocks = [_refresh(name, source.schedule) for name, source in connections("sources").items() if source.schedule]
+    clocks.append(
+        dg.ScheduleDefinition(name="compact_nightly", job=compact, cron_schedule=NIGHTLY, default_status=SCHEDULES)
+    )
     return dg.Definitions(
         jobs=[
             dg.define_asset_job("pull", selection=all_sources, description="Land what is new in every source."),
             dg.define_asset_job("build", selection=all_models, description="Rebuild the warehouse from landing."),
             dg.define_asset_job("deliver", selection=all_syncs, description="Bring every destination up to date."),
+            compact,
         ],
         schedules=clocks,
         sensors=[

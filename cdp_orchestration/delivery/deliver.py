@@ -116,6 +116,7 @@ def _carry_out(
         ledger.adopt(sync.name, place)  # before the first plan, or a change of address would take old rows along
         folder = plans_folder(home, sync.name)
         ledger.recover(sync.name, folder, say)
+        ledger.compact_if_due(sync.name)
         with planned(ledger) as plan:
             plan.check_guard()
             summary = Summary(sync.name, run_id, plan.operations, plan.withheld, plan.shared, plan.elsewhere)
@@ -201,6 +202,7 @@ class _Delivery:
         known = [self.entries[row.ordinal] for row in rows if row.ordinal in self.entries]
         self.ledger.append(sync, run_id, known, self.place)
         self.ledger.unmark(sync)
+        self.ledger.compact_if_due(sync)
         self._count()
         if fault is not None and not isinstance(fault, TryAgain | StopAndTell):
             raise CdpError(

@@ -1,12 +1,15 @@
 """The ledger: what became of each attempt at each operation. Append-only Parquet, one file a batch.
 
     deliveries/ledger/<sync>/<first>-<last>.parquet   numbers of the rows in it; they only rise, so no two tie
+    deliveries/ledger/<sync>/compacted/               many batches in one file (compacted.py); the rows are the same. And
+                                                      digest-….parquet: of those, what a plan may still ask for
     deliveries/ledger/_schema/_schema.parquet         empty, so that a glob over the ledger always matches
     deliveries/in_flight/<sync>.json                  the batch being sent, while it is, and where to
     deliveries/locks/<sync>.lock                      who delivers
 
 A batch's rows come to be with the rename of its file. A process that dies before leaves the in-flight marker, and the
-next delivery writes its rows down as of unknown outcome: they may have arrived.
+next delivery writes its rows down as of unknown outcome: they may have arrived. A row is known by (sync, ledger_no),
+whichever file it is in.
 """
 
 import fcntl
@@ -14,8 +17,8 @@ import glob
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +28,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cdp_orchestration import compacted, locks
+from cdp_orchestration.compacted import Compacted
 from cdp_orchestration.delivery import plan_sql
 from cdp_orchestration.delivery.durable import sync_folder, whole_file
 from cdp_orchestration.delivery.places import NOWHERE, Decisions, Place, decide, decisions
@@ -53,6 +58,7 @@ SCHEMA = pa.schema(
     ]
 )
 UNKNOWN = "unknown"
+SMALL_FILES = 100  # so many, and delivery compacts by itself
 _STEM = re.compile(r"(\d+)-(\d+)")
 
 
@@ -120,14 +126,17 @@ class Ledger:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def relation(self, sync: str, unless_adopted: Place = NOWHERE) -> str:
-        """SQL that reads the sync's ledger in DuckDB; empty where nothing was sent yet.
+    def if_free(self, sync: str) -> AbstractContextManager[bool]:
+        """Holds the lock of `locked` if nobody delivers the sync; whether that is so."""
+        return locks.if_free(self.root / "locks" / f"{sync}.lock")
 
-        Rows from before addresses were written down are where the first delivery since adopted them (before it:
-        `unless_adopted`). is_let_go: they are no longer ours.
+    def relation(self, sync: str, unless_adopted: Place = NOWHERE, digested: bool = True) -> str:
+        """SQL that reads, in DuckDB, of the sync's ledger what a plan may ask for (plan_sql.digest); or else all of it.
+
+        Made and used under `reading`. Rows from before addresses were written down are where the first delivery since
+        adopted them (before it: `unless_adopted`). is_let_go: they are no longer ours.
         """
-        paths = [self.root / "ledger" / "_schema" / "_schema.parquet", *self._files(sync)]
-        names = ", ".join("'" + glob.escape(str(path)).replace("'", "''") + "'" for path in paths)
+        rows = self._digested(sync) if digested else _undigested(self.files(sync), self.root)
         decided = self.decisions(sync)
         destination, address = (decided.adopted or unless_adopted).written()
         let_go = " or ".join(
@@ -143,7 +152,7 @@ class Ledger:
                     coalesce(destination, {destination}) as destination,
                     case when destination is null then {address} else address end as address
                 ), destination is null as is_old
-                from read_parquet([{names}], union_by_name = true)
+                from ({rows})
             )
         )"""
 
@@ -164,12 +173,12 @@ class Ledger:
         """Names of all syncs that ever sent something."""
         folder = self.root / "ledger"
         names = os.listdir(folder) if folder.is_dir() else []
-        return sorted(name for name in names if not name.startswith(("_", ".")) and self._files(name))
+        return sorted(name for name in names if not name.startswith(("_", ".")) and self.next_no(name) > 1)
 
     def held(self, sync: str, place: Place) -> int:
         """How many entries the place holds, as far as it accepted them."""
         self.prepare()
-        with duckdb.connect(":memory:") as connection:
+        with self.reading(), duckdb.connect(":memory:") as connection:
             row = connection.execute(
                 f"""
                 select count(*) filter (operation <> 'remove') from (
@@ -186,9 +195,10 @@ class Ledger:
     def last_place(self, sync: str, destination: str) -> Place:
         """Where that destination was when the sync last sent something to it; nowhere, if it never did."""
         self.prepare()
-        with duckdb.connect(":memory:") as connection:
+        with self.reading(), duckdb.connect(":memory:") as connection:
             row = connection.execute(
-                f"select arg_max(address, ledger_no) from {self.relation(sync)} where destination = ?", [destination]
+                f"select arg_max(address, ledger_no) from {self.relation(sync)} where destination = ? and status <> 'earlier'",
+                [destination],
             ).fetchone()
         return Place(destination, row[0]) if row and row[0] is not None else NOWHERE
 
@@ -227,7 +237,73 @@ class Ledger:
 
     def next_no(self, sync: str) -> int:
         """The number that the next ledger row gets."""
-        return max((_numbers(path)[1] for path in self._files(sync)), default=0) + 1
+        through = compacted.read_list(self._folder(sync)).through
+        return max([through, *(last for last, _ in self._tail(sync, through))]) + 1
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Whoever reads files of the ledger holds this: they stay where they are meanwhile."""
+        return compacted.reading(self.root)
+
+    def files(self, sync: str, after: int = 0) -> list[Path]:
+        """The files whose rows count and that hold numbers above `after`, in order. Held under `reading`."""
+        folder = self._folder(sync)
+        # The tail first, the list after it: what a compaction takes out of one in between, is in the other.
+        tail = self._tail(sync, compacted.read_list(folder).through)
+        listed = compacted.read_list(folder)
+        compact = [folder / compacted.FOLDER / file.name for file in listed.files if file.last > after]
+        return [*compact, *(path for last, path in tail if last > max(listed.through, after))]
+
+    def compact(self, sync: str, at_least: int = 2, most: int = compacted.MOST_ROWS) -> tuple[int, int]:
+        """Brings the sync's small files into few, where they are at least so many. The caller holds the sync's lock.
+
+        Returns how many small files, and how many compacted files there are now; (0, …) where nothing was due. A crash
+        anywhere leaves things as they were, or done.
+        """
+        folder = self._folder(sync)
+        before = compacted.read_list(folder)
+        due = [(last, path) for last, path in self._tail(sync, before.through)]
+        if len(due) < at_least:
+            return 0, len(before.files)
+        self.prepare()
+        compacted.drop_unlisted(folder, before)
+        kept = compacted.kept_files(before, due[-1][0] - before.through, most)
+        paths = [*before.paths(folder)[kept:], *(path for _, path in due)]
+        parts = (part for path in paths for part in compacted.read_rows(path, SCHEMA))
+        files = compacted.write_files(folder, before.generation + 1, parts, SCHEMA, "ledger_no", most)
+        with (
+            whole_file(compacted.digest_path(folder, before.generation + 1)) as handle,
+            duckdb.connect(":memory:") as connection,
+        ):
+            rows = self._to_digest(folder, before, kept, files)
+            reader = connection.sql(plan_sql.digest(rows)).to_arrow_reader(50_000)
+            with pq.ParquetWriter(handle, reader.schema, compression="zstd") as writer:
+                for batch in reader:
+                    writer.write_batch(batch)
+        after = compacted.next_list(before, kept, files, due[-1][0])
+        compacted.write_list(folder, f"deliveries/ledger/{sync}", after)  # the commit
+        return len(due), len(after.files)
+
+    def compact_if_due(self, sync: str) -> None:
+        """Keeps the small files few, so that a plan costs what the ledger holds and not how it came. As `compact`."""
+        with suppress(StopAndTell):  # `cdp compact` tells what is wrong; a delivery works either way
+            self.compact(sync, SMALL_FILES)
+
+    def sweep(self, sync: str, read_by: int | None) -> int:
+        """Removes files that compaction replaced and that nobody reads any more; how many. `read_by`: as for `superseded`.
+
+        The caller holds the sync's lock and keeps readers away.
+        """
+        folder = self._folder(sync)
+        gone, after = compacted.superseded(folder, self._tail(sync), read_by)
+        for path in gone:
+            path.unlink(missing_ok=True)
+        if after.earlier != compacted.read_list(folder).earlier:
+            compacted.write_list(folder, f"deliveries/ledger/{sync}", after)
+        return len(gone)
+
+    def has_replaced(self, sync: str) -> bool:
+        """Whether there may be files that compaction replaced."""
+        return bool(compacted.read_list(self._folder(sync)).earlier)
 
     def mark(self, sync: str, run_id: str, plan: Path, ordinals: list[int], place: Place) -> None:
         """Says, before anything is sent, which rows of which plan are in flight, and where to."""
@@ -288,19 +364,50 @@ class Ledger:
     def _marker(self, sync: str) -> Path:
         return self.root / "in_flight" / f"{sync}.json"
 
-    def _files(self, sync: str) -> list[Path]:
-        folder = self.root / "ledger" / sync
-        names = sorted(os.listdir(folder)) if folder.is_dir() else []
-        return [folder / name for name in names if name.endswith(".parquet") and _STEM.fullmatch(name[:-8])]
+    def _digested(self, sync: str) -> str:
+        """A query: the digest of what is compacted, where there is one, and the rows since; a column more, earlier_keys."""
+        listed = compacted.read_list(self._folder(sync))
+        digest = compacted.digest_path(self._folder(sync), listed.generation)
+        if not digest.exists():
+            return _undigested(self.files(sync), self.root)
+        rows = _undigested(self.files(sync, after=listed.through), self.root)
+        return f"select * from read_parquet({literals([digest])}) union all by name {rows}"
+
+    def _to_digest(self, folder: Path, before: Compacted, kept: int, added: list[compacted.File]) -> str:
+        """A query, as `_digested`, of what is compacted when `added` takes the place of all but the first `kept` files."""
+        new = [folder / compacted.FOLDER / file.name for file in added]
+        digest = compacted.digest_path(folder, before.generation)
+        if not digest.exists():
+            return _undigested([*before.paths(folder)[:kept], *new], self.root)
+        rows = f"select * from ({_undigested(new, self.root)}) where ledger_no > {before.through}"
+        return f"select * from read_parquet({literals([digest])}) union all by name {rows}"
+
+    def _folder(self, sync: str) -> Path:
+        return self.root / "ledger" / sync
+
+    def _tail(self, sync: str, beyond: int = 0) -> list[tuple[int, Path]]:
+        """(last number, path) of the files as they were appended, by number; of those that begin beyond a number."""
+        folder, begin = self._folder(sync), f"{beyond:012d}"
+        names = os.listdir(folder) if folder.is_dir() else []
+        names = [name for name in names if name[:12] > begin] if beyond else names  # very many may have been replaced
+        found = [
+            (int(stem[2]), name) for name in names if name.endswith(".parquet") and (stem := _STEM.fullmatch(name[:-8]))
+        ]
+        return [(last, folder / name) for last, name in sorted(found)]
+
+
+def _undigested(files: list[Path], root: Path) -> str:
+    paths = literals([root / "ledger" / "_schema" / "_schema.parquet", *files])
+    return f"select *, cast(null as bigint) as earlier_keys from read_parquet([{paths}], union_by_name = true)"
+
+
+def literals(paths: Iterable[Path]) -> str:
+    """Paths as a list of SQL literals for DuckDB, in which no sign is a wildcard."""
+    return ", ".join("'" + glob.escape(str(path)).replace("'", "''") + "'" for path in paths)
 
 
 def _has_schema(path: Path) -> bool:
     return path.exists() and bool(pq.read_schema(path) == SCHEMA)
-
-
-def _numbers(path: Path) -> tuple[int, int]:
-    first, last = path.stem.split("-")
-    return int(first), int(last)
 
 
 def _ranges(ordinals: list[int]) -> list[list[int]]:

@@ -145,7 +145,8 @@ def backlog(sync: Sync, warehouse: Warehouse, home: Home, address: str | None = 
 def _knowing(ledger: Ledger, sync: str, place: Place) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB in memory with what the ledger says (plan_sql.ledger); `here` is the entries of that place."""
     with duckdb.connect(":memory:", config={"temp_directory": str(ledger.root / ".spill")}) as connection:
-        connection.execute(plan_sql.ledger(ledger.relation(sync, place)))
+        with ledger.reading():
+            connection.execute(plan_sql.ledger(ledger.relation(sync, place)))
         here = plan_sql.place(*place.written())
         connection.execute(f"create temp table here as select * from entries where place = {here}")
         yield connection

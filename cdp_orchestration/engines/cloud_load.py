@@ -1,11 +1,11 @@
-"""Landing into Snowflake, BigQuery or Databricks, by dlt: each landed file once.
+"""Landing into Snowflake, BigQuery or Databricks, by dlt: each landed batch once.
 
     landing.<source>__<stream>   the records
     landing._batches             the manifests; a row here means that its batch is loaded
-    landing._ledger              attempts at deliveries; landing._ledger_files says which files they came from
+    landing._ledger              attempts at deliveries, each known by (sync, ledger_no); the numbers only rise
 
 These engines have no transaction over a bulk load and its record, so a load replaces: what comes again (a crash came before
-the record) takes the place of what is there, by its batch or file. Builds read up to the last recorded batch and no further.
+the record) takes the place of what is there, by its batch or number. Builds read up to the last recorded batch and no further.
 """
 
 import os
@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from cdp_orchestration.delivery import ledger
+from cdp_orchestration import compacted
+from cdp_orchestration.delivery.ledger import SCHEMA as LEDGER
+from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.engines import Say
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
@@ -35,9 +37,6 @@ BATCHES = pa.schema(
         ("landed_at", pa.timestamp("us")),
     ]
 )
-LEDGER = pa.schema([*ledger.SCHEMA, ("_file", pa.string())])
-FILES = pa.schema([("file", pa.string())])
-ROWS = 50_000  # in memory at a time
 _TYPES = {pa.string(): "text", pa.int64(): "bigint"}
 
 
@@ -60,7 +59,16 @@ def load(into: Any, home: Home, streams: list[tuple[str, str]], say: Say, zoned:
     """
     into.abort_packages()  # of a load that died: it is made again, from what is recorded
     loader = _Loader(into, zoned)
-    batches = Landing(home.landing).batches()
+    landing, ledger = Landing(home.landing), Ledger(home.deliveries)
+    with landing.reading():
+        _load_landing(loader, home, landing.batches(), streams, say)
+    with ledger.reading():
+        _load_ledger(loader, ledger)
+
+
+def _load_landing(
+    loader: "_Loader", home: Home, batches: list[Batch], streams: list[tuple[str, str]], say: Say
+) -> None:
     loaded = dict(loader.rows("_batches", "batch_id, batch_seq"))
     foreign = sorted(set(loaded) - {batch.batch_id for batch in batches}, key=lambda batch_id: loaded[batch_id])
     if foreign:
@@ -74,7 +82,7 @@ def load(into: Any, home: Home, streams: list[tuple[str, str]], say: Say, zoned:
         by_table[f"{batch.source}__{batch.stream}"].append(batch)
     loader.replace(
         {
-            table: (SCHEMA, "_batch_id", partial(_records, theirs))
+            table: (SCHEMA, ["_batch_id"], partial(_records, theirs))
             for table, theirs in by_table.items()
             if theirs or not loader.exists(table)
         }
@@ -83,10 +91,9 @@ def load(into: Any, home: Home, streams: list[tuple[str, str]], say: Say, zoned:
         _count(loader, table, theirs)
     rows = [{name: getattr(batch, name) for name in BATCHES.names} for batch in due]
     if due or not loader.exists("_batches"):
-        loader.replace({"_batches": (BATCHES, "batch_id", lambda: [pa.Table.from_pylist(rows, BATCHES)])})
+        loader.replace({"_batches": (BATCHES, ["batch_id"], lambda: [pa.Table.from_pylist(rows, BATCHES)])})
     for batch in due:
         say(f"loaded {batch.source}.{batch.stream}: batch {batch.batch_seq}, {batch.records} records")
-    _load_ledger(loader, home)
 
 
 def _count(loader: "_Loader", table: str, batches: list[Batch]) -> None:
@@ -102,41 +109,23 @@ def _count(loader: "_Loader", table: str, batches: list[Batch]) -> None:
             )
 
 
-def _load_ledger(loader: "_Loader", home: Home) -> None:
-    known = {row[0] for row in loader.rows("_ledger_files", "file")}
-    paths = {
-        f"{path.parent.name}/{path.name}": path
-        for path in sorted((home.deliveries / "ledger").glob("*/*.parquet"))
-        if not path.name.startswith((".", "_"))
-    }
-    due = sorted(set(paths) - known)
+def _load_ledger(loader: "_Loader", ledger: Ledger) -> None:
+    known = dict(loader.rows("_ledger", "sync, max(ledger_no)", "group by sync"))
+    due = {sync: files for sync in ledger.syncs() if (files := ledger.files(sync, known.get(sync) or 0))}
     if due or not loader.has("_ledger", LEDGER):
-        loader.replace({"_ledger": (LEDGER, "_file", partial(_attempts, {name: paths[name] for name in due}))})
-    if due or not loader.exists("_ledger_files"):
-        loader.replace({"_ledger_files": (FILES, "file", lambda: [pa.table({"file": due}, FILES)])})
+        loader.replace({"_ledger": (LEDGER, ["sync", "ledger_no"], partial(_attempts, due, known))})
 
 
 def _records(batches: list[Batch]) -> Iterator[pa.Table]:
     for batch in batches:
-        yield from _parts(batch.path, SCHEMA)
+        yield from batch.parts()
 
 
-def _attempts(files: dict[str, Path]) -> Iterator[pa.Table]:
-    for name, path in files.items():
-        for part in _parts(path, ledger.SCHEMA):
-            yield part.append_column("_file", pa.array([name] * part.num_rows, pa.string()))
-
-
-def _parts(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
-    """A file in parts, with the columns of the schema (an older file may lack some)."""
-    with pq.ParquetFile(path) as file:
-        for part in file.iter_batches(ROWS):
-            table = pa.Table.from_batches([part])
-            columns = [
-                table.column(field.name).cast(field.type) if field.name in table.column_names
-                else pa.nulls(table.num_rows, field.type) for field in schema
-            ]  # fmt: skip
-            yield pa.Table.from_arrays(columns, schema=schema)
+def _attempts(due: dict[str, list[Path]], known: dict[str, int]) -> Iterator[pa.Table]:
+    for sync, files in due.items():
+        for path in files:
+            for part in compacted.read_rows(path, LEDGER):
+                yield part.filter(pc.greater(part.column("ledger_no"), known.get(sync) or 0))
 
 
 class _Loader:
@@ -144,8 +133,8 @@ class _Loader:
         self.into = into
         self.zoned = zoned
 
-    def replace(self, tables: dict[str, tuple[pa.Schema, str, Callable[[], Iterable[pa.Table]]]]) -> None:
-        """Per table: its schema, the column whose values that come again are replaced, and what comes."""
+    def replace(self, tables: dict[str, tuple[pa.Schema, list[str], Callable[[], Iterable[pa.Table]]]]) -> None:
+        """Per table: its schema, the key by which what comes again is replaced, and what comes."""
         import dlt
 
         if not tables:

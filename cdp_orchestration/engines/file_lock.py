@@ -2,8 +2,9 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
+from cdp_orchestration import locks
 from cdp_orchestration.engines import Say
 from cdp_orchestration.home import Home
 
@@ -20,6 +21,11 @@ def reading(home: Home, say: Say) -> Iterator[None]:
     """Hold it among other readers."""
     with _locked(home, say, fcntl.LOCK_SH, "read"):
         yield
+
+
+def if_free(home: Home) -> AbstractContextManager[bool]:
+    """Hold it alone if nobody holds it; whether that is so."""
+    return locks.if_free(home.root / "warehouse.lock")
 
 
 @contextmanager

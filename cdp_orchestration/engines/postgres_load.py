@@ -1,8 +1,8 @@
-"""Landing into PostgreSQL: each landed file once, by COPY, in the transaction that records it.
+"""Landing into PostgreSQL: each landed batch once, by COPY, in the transaction that records it.
 
     landing.<source>__<stream>   the records, with `_document`: their canonical JSON where it is not what came
     landing._batches             the manifests; a row here means that its batch is loaded
-    landing._ledger              attempts at deliveries; landing._ledger_files says which files they came from
+    landing._ledger              attempts at deliveries, each known by (sync, ledger_no); the numbers only rise
 
 DuckDB reads the Parquet and writes the JSON as it would read it itself, so numbers, escapes and repeated keys mean the
 same on either engine. What PostgreSQL cannot hold (NaN, what is nested too deeply) becomes an unreadable record with that
@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from cdp_orchestration.delivery.ledger import Ledger, literals
 from cdp_orchestration.engines import Say
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
@@ -40,20 +41,28 @@ BATCHES = f"""
     )
 """
 LEDGER = f"""
-    create table if not exists landing._ledger_files (file {TEXT} primary key);
     create table if not exists landing._ledger (
         run_id {TEXT}, sync {TEXT}, row_key {TEXT}, profile_id {TEXT}, operation {TEXT}, status {TEXT}, attempt bigint,
         code {TEXT}, message {TEXT}, payload_hash {TEXT}, identifiers_sent {TEXT}, consent_message_id {TEXT},
         idempotency_key {TEXT}, attempted_at timestamp, ledger_no bigint, batch_no bigint, destination {TEXT}, address {TEXT}
     )
 """
+# By which a row is known, and the last one of a sync found without looking at the others.
+LEDGER_KEY = "create unique index if not exists _ledger_key on landing._ledger (sync, ledger_no)"
 # For a table of an earlier version. Only there, as it waits for everybody who reads the table.
 LEDGER_GREW = f"alter table landing._ledger add column destination {TEXT}, add column address {TEXT}"
 
 
 def load(connection: Any, home: Home, streams: list[tuple[str, str]], say: Say) -> None:
     """Loads what the database does not have yet. Raises StopAndTell where it belongs to another home."""
-    landing = Landing(home.landing)
+    landing, ledger = Landing(home.landing), Ledger(home.deliveries)
+    with landing.reading():
+        _load_landing(connection, home, landing, streams, say)
+    with ledger.reading():
+        _load_ledger(connection, home, ledger)
+
+
+def _load_landing(connection: Any, home: Home, landing: Landing, streams: list[tuple[str, str]], say: Say) -> None:
     with connection.cursor() as cursor:
         cursor.execute("select nspname from pg_namespace where nspname = 'landing'")
         if not cursor.fetchall():
@@ -66,6 +75,10 @@ def load(connection: Any, home: Home, streams: list[tuple[str, str]], say: Say) 
         )
         if not cursor.fetchall():
             cursor.execute(LEDGER_GREW)
+        cursor.execute(
+            "drop table if exists landing._ledger_files"
+        )  # earlier versions knew rows by the file they were in
+        cursor.execute(LEDGER_KEY)
         for source, stream in streams:
             cursor.execute(RECORDS.format(name=f"{source}__{stream}"))
         cursor.execute("select batch_id, batch_seq from landing._batches")
@@ -79,16 +92,15 @@ def load(connection: Any, home: Home, streams: list[tuple[str, str]], say: Say) 
         )
     for batch in batches:
         if batch.batch_id not in loaded and (batch.source, batch.stream) in streams:
-            _load_batch(connection, batch)
+            _load_batch(connection, home, batch)
             say(f"loaded {batch.source}.{batch.stream}: batch {batch.batch_seq}, {batch.records} records")
-    _load_ledger(connection, home)
 
 
-def _load_batch(connection: Any, batch: Batch) -> None:
-    with tempfile.TemporaryDirectory(prefix=".load-", dir=batch.path.parent) as folder:
+def _load_batch(connection: Any, home: Home, batch: Batch) -> None:
+    with tempfile.TemporaryDirectory(prefix=".load-", dir=home.landing) as folder:
         file = Path(folder) / "records.csv"
         with duckdb.connect() as reader:
-            _write_csv(reader, batch.path, file)
+            _write_csv(reader, batch, file)
         with connection.cursor() as cursor:
             cursor.execute("begin")
             with open(file, "rb") as handle:
@@ -117,11 +129,12 @@ def _load_batch(connection: Any, batch: Batch) -> None:
             cursor.execute(f'analyze landing."{batch.source}__{batch.stream}"')
 
 
-def _write_csv(reader: duckdb.DuckDBPyConnection, parquet: Path, file: Path) -> None:
+def _write_csv(reader: duckdb.DuckDBPyConnection, batch: Batch, file: Path) -> None:
     reader.execute("set preserve_insertion_order = true")
     reader.execute(f"""
         create view records as select *, case when _error is null and json_valid(_payload)
-            then cast(json({WITHOUT_NULL_CHARACTER}) as varchar) end as document from read_parquet('{_quoted(parquet)}')
+            then cast(json({WITHOUT_NULL_CHARACTER}) as varchar) end as document
+        from read_parquet([{literals(batch.files)}]) where _batch_seq = {batch.batch_seq}
     """)
     # Few records are worth a second look in Python: those that could hold what only some JSON readers take, in batches that
     # landed before that was looked for (records.py).
@@ -163,33 +176,30 @@ def _second_look(document: str | None) -> tuple[str | None, str | None]:
         return None, f"{error}: PostgreSQL cannot read the record"
 
 
-def _load_ledger(connection: Any, home: Home) -> None:
-    root = home.deliveries / "ledger"
+def _load_ledger(connection: Any, home: Home, ledger: Ledger) -> None:
+    """Per sync, in one transaction, the rows whose numbers are above the last one that is there."""
     with connection.cursor() as cursor:
-        cursor.execute("select file from landing._ledger_files")
-        known = {row[0] for row in cursor.fetchall()}
-        for path in sorted(root.glob("*/*.parquet")):
-            name = f"{path.parent.name}/{path.name}"
-            if name in known or path.name.startswith((".", "_")):
+        for sync in ledger.syncs():
+            cursor.execute("select coalesce(max(ledger_no), 0) from landing._ledger where sync = %s", [sync])
+            [(known,)] = cursor.fetchall()
+            files = ledger.files(sync, after=known)
+            if not files:
                 continue
             with tempfile.TemporaryDirectory(prefix=".load-", dir=home.deliveries) as folder:
                 file = Path(folder) / "ledger.csv"
                 with duckdb.connect() as reader:
-                    described = reader.execute(f"describe select * from read_parquet('{_quoted(path)}')").fetchall()
+                    rows = f"from read_parquet([{literals(files)}], union_by_name = true) where ledger_no > {known}"
+                    described = reader.execute(f"describe select * {rows}").fetchall()
                     columns = ", ".join(
                         f"replace({column}, chr(0), '')" if kind == "VARCHAR" else column
                         for column, kind, *_ in described
                     )
                     reader.execute(
-                        f"copy (select {columns} from read_parquet('{_quoted(path)}')) to '{_quoted(file)}' "
-                        "(format csv, header false, nullstr '\\N')"
+                        f"copy (select {columns} {rows}) to '{_quoted(file)}' (format csv, header false, nullstr '\\N')"
                     )
-                cursor.execute("begin")
                 names = ", ".join(column for column, *_ in described)
                 with open(file, "rb") as handle:
                     cursor.copy_expert(f"copy landing._ledger ({names}) from stdin (format csv, null '\\N')", handle)
-                cursor.execute("insert into landing._ledger_files values (%s)", [name])
-                cursor.execute("commit")
 
 
 def _quoted(path: Path) -> str:

@@ -3,6 +3,7 @@
     spark/warehouse/<schema>.db/<table>/    what models made
     spark/published/<schema>/<name>/        views and seeds as they were when the last build ended
     spark/metastore/                        Spark's catalog
+    spark/landed/                           links to the files of landing and ledger that counted when the build began
 
 Python reads those files by DuckDB, so no reader starts a Java machine or waits for the catalog. One writer at a time by a
 file lock, as on DuckDB. docs/spark.md says what Spark cannot do.
@@ -18,10 +19,13 @@ from pathlib import Path
 
 import duckdb
 
+from cdp_orchestration import compacted
+from cdp_orchestration.delivery.ledger import Ledger, literals
 from cdp_orchestration.engines import NothingBuilt, Say, file_lock
 from cdp_orchestration.engines.duckdb import DuckDBReading
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
+from cdp_orchestration.landing import Landing
 
 JAVA = 17
 BATCHES = (
@@ -80,23 +84,38 @@ class Spark:
     def _relations(self) -> Iterator[tuple[str, str, str]]:
         """Schema, name and a query, of all that is there. The ledger is newer than the build that published a view of it."""
         for folder in sorted({file.parent for file in self.folder.glob("*/*/*/*.parquet")}):
-            yield folder.parent.name.removesuffix(".db"), folder.name, f"select * from {_files(folder / '*.parquet')}"
-        ledger = self.home.deliveries / "ledger" / "*" / "*.parquet"
-        yield "activation", "deliveries", f"select * exclude (ledger_no, batch_no) from {_files(ledger)}"
+            parts = _quoted(folder / "*.parquet")
+            sql = f"select * from read_parquet({parts}, union_by_name = true)"
+            yield folder.parent.name.removesuffix(".db"), folder.name, sql
+        ledger = _files(*_ledger_files(self.home))
+        yield "activation", "deliveries", f"select * exclude (ledger_no, batch_no) from {ledger}"
 
     def _landed(self) -> Iterator[tuple[str, str, str]]:
-        manifests = _quoted(self.home.landing / "*" / "*" / "*.json")
-        yield (
-            "landing",
-            "_batches",
-            f"select * from read_json({manifests}, format = 'newline_delimited', columns = {BATCHES})",
-        )
-        for folder in sorted({file.parent for file in self.home.landing.glob("*/*/*.parquet")}):
-            yield "landing", f"{folder.parent.name}__{folder.name}", f"select * from {_files(folder / '*.parquet')}"
+        landing = Landing(self.home.landing)
+        manifests = []
+        for source, stream in landing.streams():
+            schema = self.home.landing / source / stream / "_schema.parquet"
+            files = [*([schema] if schema.exists() else []), *landing.live(source, stream)]
+            manifests += [file.with_suffix(".json") for file in files]
+            if files:
+                yield "landing", f"{source}__{stream}", f"select * from {_files(*files)}"
+        if manifests:
+            sql = f"select * from read_json([{literals(manifests)}], format = 'newline_delimited', columns = {BATCHES})"
+            yield "landing", "_batches", sql
 
     def load(self, streams: list[tuple[str, str]]) -> None:
-        """Spark reads landing and ledger in place; only its own folder must be there."""
+        """Spark reads landing and ledger in place, by links: to the files that count, wherever compaction put them."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        landing, links = Landing(self.home.landing), self.folder / "landed"
+        with self.writing(), landing.reading(), compacted.reading(self.home.deliveries):
+            shutil.rmtree(links, ignore_errors=True)
+            for source, stream in landing.streams():
+                files = landing.live(source, stream)
+                _link([*files, *(file.with_suffix(".json") for file in files)], links / "landing" / source / stream)
+            ledger = Ledger(self.home.deliveries)
+            (links / "deliveries" / "ledger").mkdir(parents=True)
+            for sync in ledger.syncs():
+                _link(ledger.files(sync), links / "deliveries" / "ledger" / sync)
 
     def copy_to(self, file: Path) -> None:
         with self.reading() as reading:
@@ -110,8 +129,27 @@ class Spark:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _files(pattern: Path) -> str:
-    return f"read_parquet({_quoted(pattern)}, union_by_name = true)"
+def _link(files: list[Path], folder: Path) -> None:
+    """Second names for files, which stay whole when the first ones go; copies where the disk knows no second names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        try:
+            os.link(file, folder / file.name)
+        except OSError:
+            shutil.copyfile(file, folder / file.name)
+
+
+def _ledger_files(home: Home) -> list[Path]:
+    ledger = Ledger(home.deliveries)
+    ledger.prepare()
+    return [
+        home.deliveries / "ledger" / "_schema" / "_schema.parquet",
+        *(f for s in ledger.syncs() for f in ledger.files(s)),
+    ]
+
+
+def _files(*paths: Path) -> str:
+    return f"read_parquet([{literals(paths)}], union_by_name = true)"
 
 
 def _quoted(path: Path) -> str:

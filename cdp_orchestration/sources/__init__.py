@@ -8,7 +8,7 @@ import inspect
 import pkgutil
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, ClassVar
@@ -46,7 +46,7 @@ class Source(ABC):
         return list(self.config.streams)
 
     @abstractmethod
-    def pull(self, stream: str, state: dict[str, Any], files: dict[str, str]) -> Iterator[Page]:
+    def pull(self, stream: str, state: dict[str, Any], files: Mapping[str, str]) -> Iterator[Page]:
         """Yields what is new in `stream` since `state` and `files`, as Landing.state and Landing.files gave them.
 
         Pulling again with the same state must give the same records again: nothing is remembered anywhere else.
@@ -54,7 +54,7 @@ class Source(ABC):
         an error, never an exception.
         """
 
-    def look(self, landed: Callable[[str], dict[str, str]]) -> Iterator[tuple[Path, str, str | None]]:
+    def look(self, landed: Callable[[str], Mapping[str, str]]) -> Iterator[tuple[Path, str, str | None]]:
         """What lies where this source reads: (path, its name in the source, why no stream reads it; None where one does).
 
         `landed` gives what Landing.files says of a stream. A source without files has nothing to show.

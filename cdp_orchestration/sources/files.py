@@ -11,7 +11,7 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, ClassVar, Literal
@@ -65,7 +65,7 @@ class FilesSource(Source):
     Config: ClassVar[type[SourceConfig]] = FilesConfig
     config: FilesConfig
 
-    def pull(self, stream: str, state: dict[str, Any], files: dict[str, str]) -> Iterator[Page]:
+    def pull(self, stream: str, state: dict[str, Any], files: Mapping[str, str]) -> Iterator[Page]:
         """New and changed files, in the order of their paths.
 
         A file that is merely touched, or empty, leaves no record; it is looked into again until some batch notes
@@ -79,7 +79,7 @@ class FilesSource(Source):
             if self._reads(stream, relative, found[relative], lambda _: files) is None:
                 yield from self._pull_file(found[relative], name, how, files.get(name, ""))
 
-    def look(self, landed: Callable[[str], dict[str, str]]) -> Iterator[tuple[Path, str, str | None]]:
+    def look(self, landed: Callable[[str], Mapping[str, str]]) -> Iterator[tuple[Path, str, str | None]]:
         """Every file of the folder (of very many, some) with why no stream reads it."""
         known = cache(landed)
         for relative, path in first_files(self._folder()):
@@ -89,7 +89,7 @@ class FilesSource(Source):
                 why = None if None in whys else next((why for why in whys if why), "it matches no stream's glob")
             yield path, _name(relative), why
 
-    def _reads(self, stream: str, relative: str, path: Path, landed: Callable[[str], dict[str, str]]) -> str | None:
+    def _reads(self, stream: str, relative: str, path: Path, landed: Callable[[str], Mapping[str, str]]) -> str | None:
         """None where the stream reads the file; else why not, "" where its name alone says so."""
         how = self.config.streams[stream]
         if pattern(how.glob)[0].fullmatch(relative):

@@ -6,7 +6,7 @@ snapshot:    the whole table each time it changed; staging tells which rows say 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,7 +35,7 @@ class Sql(Source):
     kind: ClassVar[str] = "sql"
     Config: ClassVar[type[SourceConfig]] = SqlConfig
 
-    def pull(self, stream: str, state: dict[str, Any], files: dict[str, str]) -> Iterator[Page]:
+    def pull(self, stream: str, state: dict[str, Any], files: Mapping[str, str]) -> Iterator[Page]:
         """Pages of the stream's new rows. Raises TryAgain where the database does not answer, StopAndTell where the
         table or a column is not there."""
         options: SqlStream = self.config.streams[stream]

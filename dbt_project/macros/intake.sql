@@ -14,9 +14,45 @@
     {%- endif -%}
     {%- set intake = cdp.earlier('intake') -%}
     {%- set builds = adapter.get_relation(this.database, 'staging', 'builds') -%}
-    {%- set after = cdp.scalar('select coalesce(max(batch_seq), 0) from ' ~ intake) if intake else 0 -%}
-    {%- set through = cdp.scalar('select max(through_batch_seq) from ' ~ builds) if builds else none -%}
+    {%- set after = cdp.scalar('select coalesce(max(batch_seq), 0) as after_batch_seq from ' ~ intake) if intake else 0 -%}
+    {%- set through = cdp.scalar('select max(through_batch_seq) as through_batch_seq from ' ~ builds) if builds else none -%}
     {{ return({'after': after, 'through': through if through is not none else 0}) }}
+{%- endmacro %}
+
+{# Which of these conditions any row of a relation meets: {name: condition} gives {name: true or false}. A statement leaves out
+   what nothing needs, and does not look through history for it. All of them before there is anything to ask. #}
+{% macro holds_any(relation, conditions) -%}
+    {%- set held = {} -%}
+    {%- for name in conditions -%}{%- do held.update({name: true}) -%}{%- endfor -%}
+    {%- if execute and model.resource_type != 'unit_test' and adapter.get_relation(relation.database, relation.schema, relation.identifier) -%}
+        {%- set asked = [] -%}
+        {%- for name, condition in conditions.items() -%}
+            {%- do asked.append('max(case when ' ~ condition ~ ' then 1 else 0 end) as has_' ~ name) -%}
+        {%- endfor -%}
+        {%- set found = run_query('select ' ~ asked | join(', ') ~ ' from ' ~ relation) -%}
+        {%- for name in conditions -%}{%- do held.update({name: found.columns[loop.index0].values()[0] == 1}) -%}{%- endfor -%}
+    {%- endif -%}
+    {{ return(held) }}
+{%- endmacro %}
+
+{# Those of `streams`, {(source, stream): relation}, of which batches landed in the window. The others have nothing to say, and
+   planning their part of a statement costs more than reading a small batch. #}
+{% macro with_news(streams, window) -%}
+    {%- if not execute or model.resource_type == 'unit_test' -%}{{ return(streams) }}{%- endif -%}
+    {%- set relations, conditions, news = {}, {}, {} -%}
+    {%- if window.after < window.through -%}
+        {%- for (source_name, stream_name), relation in streams.items() -%}
+            {%- do relations.update({source_name ~ '__' ~ stream_name: [(source_name, stream_name), relation]}) -%}
+            {%- do conditions.update({source_name ~ '__' ~ stream_name:
+                "source = '" ~ source_name ~ "' and stream = '" ~ stream_name
+                ~ "' and batch_seq > " ~ window.after ~ ' and batch_seq <= ' ~ window.through}) -%}
+        {%- endfor -%}
+        {%- set batches = graph.sources['source.cdp.cdp.batches'] -%}
+        {%- set held = cdp.holds_any(api.Relation.create(
+            database=batches.database, schema=batches.schema, identifier=batches.identifier), conditions) -%}
+        {%- for name, each in relations.items() if held[name] -%}{%- do news.update({each[0]: each[1]}) -%}{%- endfor -%}
+    {%- endif -%}
+    {{ return(news) }}
 {%- endmacro %}
 
 {# The streams whose records become messages, as [source, stream] pairs: what the staging models read that the list of streams at
@@ -77,4 +113,9 @@
             {%- endif -%}
         {%- endif -%}
     {%- endif -%}
+{%- endmacro %}
+
+{# The build that runs: the run that asked for it, or dbt's own invocation. #}
+{% macro this_build_id() -%}
+    {{ return((env_var('CDP_BUILD_ID', '') if execute else '') or invocation_id) }}
 {%- endmacro %}

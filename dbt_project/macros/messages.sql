@@ -128,30 +128,42 @@
     end
 {%- endmacro %}
 
-{# What a staging model hands to staging.arrivals. docs/staging.md says what each column means. #}
+{# What a staging model hands to staging.arrivals: {column: type}. docs/staging.md says what each column means. #}
+{% macro candidate_types() -%}
+    {%- set text, number, moment = dbt.type_string(), dbt.type_bigint(), dbt.type_timestamp() -%}
+    {{ return({
+        'batch_id': text, 'batch_seq': number, 'record_no': number, 'item_no': number, 'landed_at': moment, 'file': text,
+        'read_error': text, 'payload': text, 'field_faults': text, 'message_id': text, 'record_key': text, 'record_hash': text,
+        'type': text, 'event_name': text, 'occurred_text': text, 'occurred_at': moment, 'occurred_is_impossible': 'boolean',
+        'received_at': moment, 'identifiers': text, 'traits': text, 'properties': text, 'context': text, 'consent': text,
+        'previous_id': text, 'missing_field': text, 'unusable_field': text,
+    }) }}
+{%- endmacro %}
+
 {% macro candidate_columns() -%}
-    {{ cdp.record_columns() }},
-    message_id,
-    record_key,
-    record_hash,
-    type,
-    event_name,
-    occurred_text,
-    occurred_at,
-    occurred_is_impossible,
-    received_at,
-    identifiers,
-    traits,
-    properties,
-    context,
-    consent,
-    previous_id,
-    missing_field,
+    {%- for column in cdp.candidate_types() -%}
+    {%- if column == 'unusable_field' -%}
     -- One unusable field may be told by its name alone.
     case
         when unusable_field like '[%' then unusable_field
         else '[{"field":' || {{ cdp.json_quote('unusable_field') }} || '}]'
     end as unusable_field
+    {%- else -%}
+    {{ column }},
+    {% endif -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{# The same where no stream has anything to say: no rows. #}
+{% macro no_candidates() -%}
+    select
+        cast(null as {{ dbt.type_string() }}) as source,
+        cast(null as {{ dbt.type_string() }}) as stream,
+        {% for column, type in cdp.candidate_types().items() -%}
+        cast(null as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from (select 1 as nothing) as nothing
+    where 1 = 0
 {%- endmacro %}
 
 {# Columns that a stream has nothing to say about, as nulls. #}

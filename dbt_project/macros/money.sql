@@ -75,40 +75,100 @@
 {% macro agreed_currency(mark, said) -%}
     {%- set agrees -%}
         case
-            when {{ said }} = '' then case when {{ mark }} = '' then 'USD' else mark_code end
-            when {{ mark }} = '' then said_code
+            when {{ said }} = '' then mark_code
+            when odd_mark = '' then said_code
             {% for symbol, codes in cdp.currency_symbols().items() if codes | length > 1 -%}
-            when {{ mark }} = '{{ symbol }}' and {{ said }} in ({{ cdp.string_literals(codes) }}) then {{ said }}
+            when odd_mark = '{{ symbol }}' and {{ said }} in ({{ cdp.string_literals(codes) }}) then {{ said }}
             {% endfor -%}
             when mark_code = said_code then mark_code
         end
     {%- endset -%}
-    {{ cdp.let('mark_code', cdp.currency_code(mark), cdp.let('said_code', cdp.currency_code(said), agrees)) }}
+    -- Most amounts are plain numbers, and most currencies three letters: nothing to look up.
+    case
+        when {{ mark }} = '' and {{ said }} = '' then 'USD'
+        when {{ mark }} = '' and {{ cdp.matches_pattern(said, '^[A-Z]{3}$') }} then {{ said }}
+        else {{ cdp.let('odd_mark', mark,
+            cdp.let('mark_code', cdp.currency_code('odd_mark'), cdp.let('said_code', cdp.currency_code(said), agrees))) }}
+    end
 {%- endmacro %}
 
 {# What a text says as money: 'USD 1234.50'; or what is wrong with it: not_money, negative_amount, currency_conflict. Null
    where it is blank, and where the source's word for the currency is none (which is that field's fault). Each part is worked
-   out once: the statement would grow tenfold otherwise. #}
+   out once: the statement would grow tenfold otherwise. `currency` is that word, or null. #}
 {% macro judged_money(text, currency) -%}
+    {{ cdp.let('said', cdp.currency_word(currency or 'cast(null as ' ~ dbt.type_string() ~ ')'), cdp.judged_amount(text, 'said')) }}
+{%- endmacro %}
+
+{# `said` is a column: the word in capitals, '' where there is none. #}
+{% macro judged_amount(text, said) -%}
     {%- set verdict -%}
         case
             when amount_text = '' then null
             when amount is null or abs(amount) >= 10000000000000 then 'not_money'  -- a double holds no more to the cent
             when amount < 0 then 'negative_amount'
-            else {{ cdp.let('said', cdp.currency_word(currency), cdp.let('mark', cdp.money_mark('amount_text'),
-                cdp.let('code', cdp.agreed_currency('mark', 'said'),
-                    "case when code is not null then code || ' ' || cast(amount as " ~ dbt.type_string() ~ ") "
-                    ~ "when mark <> '' then 'currency_conflict' end"))) }}
+            else {{ cdp.let('mark', cdp.money_mark('amount_text'), cdp.let('code', cdp.agreed_currency('mark', said),
+                "case when code is not null then code || ' ' || cast(amount as " ~ dbt.type_string() ~ ") "
+                ~ "when mark <> '' then 'currency_conflict' end")) }}
         end
     {%- endset -%}
     {{ cdp.let('amount_text', cdp.spelled_text(text), cdp.let('amount', cdp.amount_of_spelled('amount_text'), verdict)) }}
 {%- endmacro %}
 
-{# The first of these texts that is an amount, with its currency: 'USD 1234.50'. #}
-{% macro first_money(texts, currency) -%}
+{# All columns of a relation or CTE and what its texts say as money, as judged_money says it. `amounts`: {new column: text};
+   `when`: a condition under which they are looked at. #}
+{% macro with_judged_money(source_sql, amounts, currency, when='true') -%}
+    {{ return(adapter.dispatch('with_judged_money', 'cdp')(source_sql, amounts, currency, when)) }}
+{%- endmacro %}
+
+{% macro default__with_judged_money(source_sql, amounts, currency, when) -%}
+select
+    records.*,
+    {% for name, text in amounts.items() -%}
+    case when {{ when }} and {{ text }} is not null then {{ cdp.judged_money(text, currency) }} end as {{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
+from {{ source_sql }} as records
+{%- endmacro %}
+
+{# Most amounts are plain numbers in a currency of three letters. The others are judged in one expression for all of the texts:
+   it takes long to plan. #}
+{% macro duckdb__with_judged_money(source_sql, amounts, currency, when) -%}
+{%- set word = currency or 'cast(null as varchar)' -%}
+{%- set judged = 'list_transform([' ~ amounts.values() | join(', ') ~ "], lambda money_text: case when money_text <> '' then "
+    ~ cdp.judged_amount('money_text', 'said') ~ ' end)' -%}
+select
+    * exclude (usual_money, unusual_money),
+    {% for name in amounts -%}
+    coalesce(usual_money[{{ loop.index }}], unusual_money[{{ loop.index }}]) as {{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
+from (
+    select
+        *,
+        case
+            when {{ when }} and (
+                {%- for text in amounts.values() %}({{ text }} <> '' and usual_money[{{ loop.index }}] is null){{ ' or ' if not loop.last }}{% endfor -%}
+            ) then {{ cdp.let('said', cdp.currency_word(word), judged) }}
+        end as unusual_money
+    from (
+        select
+            *,
+            case when {{ when }} and ({{ word }} is null or {{ cdp.matches_pattern(word, '^[A-Z]{3}$') }}) then [
+                {% for text in amounts.values() -%}
+                case
+                    when {{ cdp.is_plain_number(text) }} and {{ cdp.to_money(text) }} >= 0 and {{ cdp.to_money(text) }} < 10000000000000
+                        then coalesce({{ word }}, 'USD') || ' ' || cast({{ cdp.to_money(text) }} as varchar)
+                end{{ ',' if not loop.last }}
+                {% endfor %}
+            ] end as usual_money
+        from {{ source_sql }} as records
+    ) as read_fast
+) as judged
+{%- endmacro %}
+
+{# The first of these columns (as with_judged_money gives them) that holds an amount with its currency: 'USD 1234.50'. #}
+{% macro first_money(judged) -%}
     coalesce(
-        {% for text in texts -%}
-        {{ cdp.let('judged', cdp.judged_money(text, currency), "case when judged like '% %' then judged end") }}{{ ',' if not loop.last }}
+        {% for column in judged -%}
+        {{ cdp.let('judged', column, "case when judged like '% %' then judged end") }}{{ ',' if not loop.last }}
         {% endfor %}
     )
 {%- endmacro %}
@@ -122,13 +182,13 @@
 {%- endmacro %}
 
 {# For unusable_fields: amounts that are none. `amounts` maps a field's name to its text; `told`: a condition under which
-   they are looked at. A blank says nothing. #}
-{% macro money_faults(amounts, currency, currency_field, told='') -%}
+   they are looked at; `judged` maps it to the column that with_judged_money gave. A blank says nothing. #}
+{% macro money_faults(amounts, currency, currency_field, told='', judged={}) -%}
     {%- set faults = [] -%}
-    {%- set stated = currency or 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
     {%- for field, text in amounts.items() -%}
+        {%- set verdict = judged[field] if field in judged else cdp.judged_money(text, currency) -%}
         {%- do faults.append({'field': field, 'detail': text, 'when': told ~ text ~ ' is not null',
-            'reasons': cdp.let('judged', cdp.judged_money(text, stated), "case when judged not like '% %' then judged end")}) -%}
+            'reasons': cdp.let('judged', verdict, "case when judged not like '% %' then judged end")}) -%}
     {%- endfor -%}
     {%- if currency -%}
         {%- do faults.append({'field': currency_field, 'detail': currency, 'when': told ~ currency ~ ' is not null',

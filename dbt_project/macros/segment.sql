@@ -36,44 +36,48 @@
     {{ return(['batch', 'document_traits', 'document_properties', 'context', 'context_traits', 'external_ids', 'preferences']) }}
 {%- endmacro %}
 
+{# Of what events money and a time of change are read. #}
+{% macro is_of_an_order() -%}
+    type = 'track' and event in ('Order Completed', 'Order Refunded')
+{%- endmacro %}
+
 {# What an order or a refund cannot say: an amount that is no money, a time of change that is no time. #}
 {% macro order_faults() -%}
-    {%- set told = "type = 'track' and event in ('Order Completed', 'Order Refunded') and " -%}
+    {%- set told = cdp.is_of_an_order() ~ ' and ' -%}
     {{ return(
         cdp.money_faults({'properties.total': 'total', 'properties.revenue': 'revenue', 'properties.value': 'order_value'},
-            'currency', 'properties.currency', told)
-        + cdp.change_faults('properties.updated_at', 'updated_time', 'coalesce(received_at, landed_at)', told)
+            'currency', 'properties.currency', told, judged={'properties.total': 'total_money',
+            'properties.revenue': 'revenue_money', 'properties.value': 'value_money'})
+        + cdp.change_faults('properties.updated_at', 'updated_time', 'coalesce(received_at, landed_at)', told, 'updated_at')
     ) }}
 {%- endmacro %}
 
-{% macro segment_messages(relation, timezone='UTC', regulation='gdpr') -%}
-{%- set source_name = relation.identifier.split('__')[0] -%}
-{%- set stream_name = relation.identifier.split('__')[1] -%}
-{%- set device = "lower(device_type)" -%}
-with records as (
-    {{ cdp.landed(relation) }}
-),
-
--- An array of messages makes an envelope of a record, unless the record says that it is a message itself.
-marked as (
+{# What the landed records of a relation hold: envelopes unfolded. One row per message. #}
+{% macro segment_items(relation) -%}
+{%- set marked -%}
+(
     select
         *,
+        -- An array of messages makes an envelope of a record, unless the record says that it is a message itself.
         case
-            when {{ cdp.holds_array('batch') }} then case
-                when {{ cdp.json_text('document', ['type']) }} in ({{ cdp.string_literals(cdp.message_types()) }}) then null
-                else batch
-            end
+            when {{ cdp.holds_array('batch') }}
+                and not coalesce({{ cdp.matches_pattern(cdp.json_text('document', ['type']), '^(' ~ cdp.message_types() | join('|') ~ ')$') }}, false)
+                then batch
         end as envelope
     from (
         select
             *,
-            case when {{ dbt.position("'\"batch\"'", 'body') }} > 0 then {{ cdp.json_value('document', ['batch']) }} end as batch
-        from records
+            -- (A search that begins with the quotation mark would stop at every one.)
+            case when {{ dbt.position("'batch\"'", 'body') }} > 0 then {{ cdp.json_value('document', ['batch']) }} end as batch
+        from (
+            {{ cdp.landed(relation) }}
+        ) as records
     ) as batched
-),
-
--- An envelope's own context and times hold for every message in it, unless the message says otherwise.
-envelopes as (
+)
+{%- endset -%}
+{#- An envelope's own context and times hold for every message in it, unless the message says otherwise. -#}
+{%- set envelopes -%}
+(
     select
         {{ cdp.record_columns() }},
         envelope,
@@ -82,58 +86,78 @@ envelopes as (
             "'\"sentAt\":' || " ~ cdp.json_value('document', ['sentAt']),
             "'\"receivedAt\":' || " ~ cdp.json_value('document', ['receivedAt']),
         ]) }} || '}' as common
-    from marked
+    from {{ marked }} as marked
     where envelope <> '[]'
-),
-
-unfolded as (
-    {{ cdp.explode_array(
-        'envelopes',
-        ['batch_id', 'batch_seq', 'record_no', 'landed_at', 'file', 'read_error', 'payload', 'field_faults', 'common'],
-        'envelope'
-    ) }}
-),
-
-items as (
+)
+{%- endset -%}
+select
+    {{ cdp.record_columns() }},
+    body,
+    document,
+    cast(null as {{ dbt.type_string() }}) as own_traits,
+    cast(null as {{ dbt.type_string() }}) as own_properties
+from {{ marked }} as marked
+where envelope is null or envelope = '[]'
+union all
+select
+    {{ cdp.record_columns() }},
+    item_text as body,
+    {{ cdp.as_document('item_text') }} as document,
+    -- As they were sent: uniting objects leaves out what is null, and a null trait removes a trait.
+    {{ cdp.json_value('item_document', ['traits']) }} as own_traits,
+    {{ cdp.json_value('item_document', ['properties']) }} as own_properties
+from (
     select
-        {{ cdp.record_columns() }},
-        body,
-        document,
-        cast(null as {{ dbt.type_string() }}) as own_traits,
-        cast(null as {{ dbt.type_string() }}) as own_properties
-    from marked
-    where envelope is null or envelope = '[]'
-    union all
-    select
-        {{ cdp.record_columns() }},
-        item_text as body,
-        {{ cdp.as_document('item_text') }} as document,
-        -- As they were sent: uniting objects leaves out what is null, and a null trait removes a trait.
-        {{ cdp.json_value('item_document', ['traits']) }} as own_traits,
-        {{ cdp.json_value('item_document', ['properties']) }} as own_properties
+        *,
+        {{ cdp.as_document('item') }} as item_document,
+        case when {{ cdp.holds_object('item') }} then {{ cdp.json_merge('common', 'item') }} else item end as item_text
     from (
-        select
-            *,
-            {{ cdp.as_document('item') }} as item_document,
-            case when {{ cdp.holds_object('item') }} then {{ cdp.json_merge('common', 'item') }} else item end as item_text
-        from unfolded
-    ) as merged
-),
+        {{ cdp.explode_array(
+            envelopes,
+            ['batch_id', 'batch_seq', 'record_no', 'landed_at', 'file', 'read_error', 'payload', 'field_faults', 'common'],
+            'envelope'
+        ) }}
+    ) as unfolded
+) as merged
+{%- endmacro %}
 
+{% macro segment_messages(relation, timezone='UTC', regulation='gdpr') -%}
+{%- set source_name = relation.identifier.split('__')[0] -%}
+{%- set stream_name = relation.identifier.split('__')[1] -%}
+{%- set device = "lower(device_type)" -%}
 -- A record that is valid JSON but no object has no fields; it is refused for that, not for the fields it lacks.
-objects as (
+with objects as (
     select
         {{ cdp.record_columns() }},
         case when {{ cdp.holds_object('ltrim(body)') }} then body end as body,
         case when {{ cdp.holds_object('ltrim(body)') }} then document end as document,
         own_traits,
         own_properties
-    from items
+    from (
+        {{ cdp.segment_items(relation) }}
+    ) as items
 ),
 
 fields as (
     {{ cdp.with_fields(
         'objects', 'document', cdp.segment_fields(), words=cdp.segment_words(), raw=cdp.segment_structures(), faults='unusable_words'
+    ) }}
+),
+
+timed as (
+    {{ cdp.with_times(
+        'fields',
+        {
+            'given_at': 'given_time', 'original_at': 'original_time', 'sent_at': 'sent_time', 'received_at': 'received_time',
+            'updated_at': 'case when ' ~ cdp.is_of_an_order() ~ ' then updated_time end',
+        },
+        timezone,
+    ) }}
+),
+
+judged as (
+    {{ cdp.with_judged_money(
+        'timed', {'total_money': 'total', 'revenue_money': 'revenue', 'value_money': 'order_value'}, 'currency', cdp.is_of_an_order()
     ) }}
 ),
 
@@ -144,36 +168,48 @@ given as (
         coalesce(own_properties, document_properties) as properties,
         -- A blank is no id.
         case when {{ cdp.has_text('message_id') }} then message_id end as own_id,
-        -- What tells equal messages apart: without an id and without a time, also the file that they came in.
-        case
-            when {{ cdp.has_text('given_time') }} or {{ cdp.has_text('original_time') }} then body
-            else coalesce(file || '|', '') || body
-        end as said
-    from fields
+        case when given_at is not null or {{ cdp.says_something('given_time') }} then given_time end as given_text,
+        case when original_at is not null or {{ cdp.says_something('original_time') }} then original_time end as original_text
+    from judged
 ),
 
-timed as (
+-- Equal records without a messageId are told apart by their place among their equals in the file. Most records have one: the
+-- others are looked up again, by hashes, or every record would be sorted with all that it holds. (A messageId that is no text
+-- or number is none; a text that only looks so is counted in vain.)
+keyless as (
     select
-        *,
-        -- Equal records without a messageId are told apart by their place among their equals in the file.
-        row_number() over (
-            partition by batch_seq, file, own_id, case when own_id is null then body end
-            order by record_no, item_no
-        ) as ordinal,
-        {{ cdp.not_blank('given_time') }} as given_text,
-        {{ cdp.not_blank('original_time') }} as original_text,
-        {{ cdp.to_utc('given_time', timezone) }} as given_at,
-        {{ cdp.to_utc('original_time', timezone) }} as original_at,
-        {{ cdp.to_utc('sent_time', timezone) }} as sent_at,
-        {{ cdp.to_utc('received_time', timezone) }} as received_at
-    from given
+        batch_seq,
+        record_no,
+        item_no,
+        row_number() over (partition by batch_seq, file, body_hash order by record_no, item_no) as ordinal
+    from (
+        select
+            batch_seq,
+            record_no,
+            item_no,
+            file,
+            {{ dbt.hash('body') }} as body_hash
+        from (
+            select
+                *,
+                {{ cdp.json_text('document', ['messageId']) }} as message_id
+            from (
+                {{ cdp.segment_items(relation) }}
+            ) as items
+            where {{ cdp.holds_object('ltrim(body)') }}
+        ) as identified
+        where
+            not coalesce({{ cdp.has_text('message_id') }}, false)
+            or {{ cdp.holds_object('message_id') }} or {{ cdp.holds_array('message_id') }} or message_id in ('true', 'false')
+    ) as hashed
 ),
 
 -- A device's clock may be wrong: what it calls `sent` was really the moment of receipt, less the way. Where
 -- originalTimestamp is there, that is what the device said, and `timestamp` was corrected already.
 corrected as (
     select
-        *,
+        given.*,
+        keyless.ordinal,
         coalesce(given_text, original_text) as occurred_text,
         coalesce(given_at, original_at) as claimed_at,
         case
@@ -182,14 +218,23 @@ corrected as (
                 then {{ cdp.moved_by('coalesce(given_at, original_at)', 'sent_at', 'received_at') }}
             else coalesce(given_at, original_at)
         end as corrected_at
-    from timed
+    from given
+    left join keyless
+        on keyless.batch_seq = given.batch_seq and keyless.record_no = given.record_no and keyless.item_no = given.item_no
+        and given.own_id is null
 )
 
 select
     {{ cdp.record_columns() }},
     case
         when own_id is not null then own_id
-        when body is not null then {{ cdp.keyless_message_id(source_name, stream_name, 'said', 'ordinal') }}
+        -- Without an id and without a time, the file that they came in tells equal messages apart, too.
+        when body is not null then {{ cdp.keyless_message_id(
+            source_name, stream_name,
+            'case when ' ~ cdp.has_text('given_time') ~ ' or ' ~ cdp.has_text('original_time')
+            ~ " then body else coalesce(file || '|', '') || body end",
+            'ordinal',
+        ) }}
     end as message_id,
     cast(null as {{ dbt.type_string() }}) as record_key,
     cast(null as {{ dbt.type_string() }}) as record_hash,

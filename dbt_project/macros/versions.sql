@@ -17,16 +17,16 @@
         'case when change <= ' ~ cdp.plus(received_at, hours=24) ~ ' then change else ' ~ occurred_at ~ ' end') }}
 {%- endmacro %}
 
-{# For unusable_fields: a time of change that makes no sense. #}
-{% macro change_faults(field, text, received_at, told='') -%}
+{# For unusable_fields: a time of change that makes no sense. `change`: a column that holds the text's time already. #}
+{% macro change_faults(field, text, received_at, told='', change=none) -%}
     {%- set reasons -%}
         case
-            when change > {{ cdp.plus(received_at, hours=24) }} then 'future_timestamp'
-            when change is null and {{ cdp.says_something(text) }} then 'impossible_timestamp'
+            when {{ change or 'change' }} > {{ cdp.plus(received_at, hours=24) }} then 'future_timestamp'
+            when {{ change or 'change' }} is null and {{ cdp.says_something(text) }} then 'impossible_timestamp'
         end
     {%- endset -%}
     {{ return([{'field': field, 'detail': text, 'when': told ~ text ~ ' is not null',
-        'reasons': cdp.let('change', cdp.to_utc(text), reasons)}]) }}
+        'reasons': reasons if change else cdp.let('change', cdp.to_utc(text), reasons)}]) }}
 {%- endmacro %}
 
 {# One row per `key`: its latest version by `changed_at`, of equal ones the later arrival. `of_version` are columns that only

@@ -6,7 +6,7 @@ with moved as (
         sum(case when change = 'entered' then 1 else -1 end) as net
     from {{ ref('changes') }}
     {% if not flags.FULL_REFRESH %}
-    where build_id = (select current_build.build_id from {{ ref('current_build') }} as current_build)
+    where build_id = '{{ this_build_id() }}'
     {% endif %}
     group by audience, profile_id
 )

@@ -56,6 +56,81 @@ from (
 ) as looked_at
 {%- endmacro %}
 
+{# All texts of a record in one list and all values in another, so that what holds for every field is said once: said of each, it
+   would take longer to plan than to run. Few records are looked at twice. #}
+{% macro duckdb__with_fields(source_sql, column, fields, words, scalars, raw, faults, more_faults) -%}
+{%- set checked = words + scalars -%}
+{%- set texts = checked + (fields.keys() | reject('in', checked + raw) | list) -%}
+{%- set first_texts, paths, names, are_words = [], [], [], [] -%}
+{%- for name in checked -%}
+    {%- do first_texts.append('read_texts[' ~ loop.index ~ ']') -%}
+    {%- do paths.append("'" ~ cdp.json_path(fields[name]) ~ "'") -%}
+    {%- do names.append("'" ~ fields[name] | join('.') ~ "'") -%}
+    {%- do are_words.append('true' if name in words else 'false') -%}
+{%- endfor -%}
+{%- set refused = cdp.holds_object('field[2]') ~ ' or ' ~ cdp.holds_array('field[2]') ~ " or (field[4] and field[2] in ('true', 'false'))" -%}
+{%- set told = ["nullif(array_to_string(list_transform(odd_fields, lambda field: field.fault), ','), '')"] -%}
+{%- for column_name in more_faults -%}{%- do told.append(cdp.inner_faults(column_name)) -%}{%- endfor -%}
+select
+    * exclude (read_texts, odd_fields, said_texts{{ ', read_values' if raw }}),
+    {% for name in fields -%}
+    {% if name in raw -%}
+    nullif(cast(read_values[{{ raw.index(name) + 1 }}] as varchar), 'null') as {{ name }},
+    {% elif name in checked -%}
+    said_texts[{{ checked.index(name) + 1 }}] as {{ name }},
+    {% else -%}
+    read_texts[{{ texts.index(name) + 1 }}] as {{ name }},
+    {% endif %}
+    {%- endfor -%}
+    case
+        when odd_fields is not null{% for column_name in more_faults %} or {{ column_name }} is not null{% endfor %}
+            then nullif('[' || {{ cdp.join_parts(told) }} || ']', '[]')
+    end as {{ faults }}
+from (
+    select
+        *,
+        case when odd_fields is null then read_texts else list_transform(odd_fields, lambda field: field.said) end as said_texts
+    from (
+        select
+            *,
+            case
+                when {{ cdp.matches_pattern(cdp.join_parts(first_texts), '(^|,)' ~ cdp.odd_value()) }}
+                    then list_transform(
+                        list_zip(
+                            [{{ first_texts | join(', ') }}],
+                            cast(json_extract({{ column }}, [{{ paths | join(', ') }}]) as varchar[]),
+                            [{{ names | join(', ') }}],
+                            [{{ are_words | join(', ') }}]
+                        ),
+                        lambda field: {
+                            'said': case
+                                when {{ refused }} then null
+                                when field[2] is null or field[2] like '"%' or field[2] in ('null', 'true', 'false') then field[1]
+                                else {{ cdp.whole_number('field[1]') }}
+                            end,
+                            'fault': case
+                                when {{ refused }}
+                                    then '{"field":"' || field[3] || '","reason":"not_a_text_or_number","detail":'
+                                    || {{ cdp.json_quote('field[2]') }} || '}'
+                            end
+                        }
+                    )
+            end as odd_fields
+        from (
+            select
+                records.*,
+                json_extract_string(records.{{ column }}, [
+                    {% for name in texts %}'{{ cdp.json_path(fields[name]) }}'{{ ', ' if not loop.last }}{% endfor %}
+                ]) as read_texts{% if raw %},
+                json_extract(records.{{ column }}, [
+                    {% for name in raw %}'{{ cdp.json_path(fields[name]) }}'{{ ', ' if not loop.last }}{% endfor %}
+                ]) as read_values{% endif %}
+            from {{ source_sql }} as records
+        ) as read_fields
+    ) as looked_at
+) as said_fields
+{%- endmacro %}
+
 {# A fault as JSON, where the condition holds. #}
 {% macro not_a_text_or_number(path, condition, value) -%}
     case

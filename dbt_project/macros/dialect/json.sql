@@ -268,10 +268,10 @@ from (
 {%- endmacro %}
 
 {% macro duckdb__external_identifiers(expression) -%}
-    nullif(array_to_string(
+    case when {{ cdp.holds_array(expression) }} then nullif(array_to_string(
         list_transform(
             list_filter(
-                cast(json_extract(case when {{ cdp.holds_array(expression) }} then {{ expression }} end, '$[*]') as varchar[]),
+                cast(json_extract({{ expression }}, '$[*]') as varchar[]),
                 lambda entry: {{ cdp.has_text("json_extract_string(entry, '$.type')") }}
                 and coalesce(json_extract_string(entry, '$.collection'), 'users') = 'users'
                 and {{ cdp.has_text("json_extract_string(entry, '$.id')") }}
@@ -285,7 +285,7 @@ from (
             end) as varchar) || '}'
         ),
         ','
-    ), '')
+    ), '') end
 {%- endmacro %}
 
 {# Whether context.externalIds (JSON text) holds what external_identifiers cannot read: no array, an entry that is no object, an

@@ -308,8 +308,8 @@ lateral view posexplode({{ cdp.spark_elements('given.' ~ column) }}) listed as i
     {{ return(this.schema ~ '._' ~ this.identifier ~ '__' ~ name) }}
 {%- endmacro %}
 
-{# Spark reads the Parquet in place: tables over the folders, whose files are listed anew by each build. What a hidden file
-   (_schema.parquet) tells the other engines is written out here. #}
+{# Spark reads the Parquet in place: tables over folders of links to the files that count, which `cdp load` (a part of every
+   `cdp run`) makes anew before each build. What a hidden file (_schema.parquet) tells the other engines is written out here. #}
 {% macro spark__open_landing() %}
     {% if flags.WHICH in ('build', 'run', 'retry') and not flags.FULL_REFRESH %}
         {% do exceptions.raise_compiler_error(
@@ -321,17 +321,17 @@ lateral view posexplode({{ cdp.spark_elements('given.' ~ column) }}) listed as i
         {% if node.source_name == 'cdp' and node.name == 'batches' %}
             {% set columns = 'batch_id string, batch_seq bigint, source string, stream string, records bigint, errors bigint, '
                 ~ 'landed_at timestamp_ntz' %}
-            {% set reader, folder, files = 'json', 'landing', '*.json' %}
+            {% set reader, folder, files = 'json', 'spark/landed/landing', '*.json' %}
         {% elif node.source_name == 'cdp' and node.name == 'ledger' %}
             {% set columns = 'run_id string, sync string, row_key string, profile_id string, operation string, status string, '
                 ~ 'attempt bigint, code string, message string, payload_hash string, identifiers_sent string, '
                 ~ 'consent_message_id string, idempotency_key string, attempted_at timestamp_ntz, ledger_no bigint, batch_no bigint, '
                 ~ 'destination string, address string' %}
-            {% set reader, folder, files = 'parquet', 'deliveries/ledger', '*.parquet' %}
+            {% set reader, folder, files = 'parquet', 'spark/landed/deliveries/ledger', '*.parquet' %}
         {% else %}
             {% set columns = '_source string, _stream string, _batch_id string, _batch_seq bigint, _record_no bigint, '
                 ~ '_file string, _landed_at timestamp_ntz, _payload string, _error string' %}
-            {% set reader, folder, files = 'parquet', 'landing/' ~ node.source_name ~ '/' ~ node.name, '*.parquet' %}
+            {% set reader, folder, files = 'parquet', 'spark/landed/landing/' ~ node.source_name ~ '/' ~ node.name, '*.parquet' %}
         {% endif %}
         {% set table = node.schema ~ '.' ~ node.identifier %}
         {% do run_query('drop table if exists ' ~ table) %}

@@ -27,8 +27,8 @@
     {{ return('append' if raw_strategy == 'delete+insert' else raw_strategy) }}
 {%- endmacro %}
 
-{# Views are views, but for staging models: Spark works a view out again at every mention, and staging.arrivals mentions each
-   of them six times, so all records would be parsed six times. #}
+{# Views are views, but for staging models: Spark works a view out again at every mention, wherever it is, and what reads and
+   unfolds a record stands in it more than once. #}
 {% materialization view, adapter='spark' -%}
     {%- if not model.name.startswith('stg_') -%}
         {{ return(create_or_replace_view()) }}

@@ -21,19 +21,70 @@
 
 {# Nearly every time is spelled as DuckDB itself reads it, fast. #}
 {% macro duckdb__to_utc(expression, timezone) -%}
-    {%- set date = '(19|2[01])[0-9]{2}-[0-9]{2}-[0-9]{2}' -%}
-    {%- set clock = '[T ]([01][0-9]|2[0-4]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?' -%}
-    {%- set zone = '(Z|[+-](0[0-9]|1[0-3])(:?[0-5][0-9])?|[+-]14(:?00)?)' -%}
     case
-        when regexp_full_match({{ expression }}, '{{ date ~ clock ~ zone }}')
-            then try_cast({{ expression }} as timestamptz) at time zone 'UTC'
-        when regexp_full_match({{ expression }}, '{{ date }}({{ clock }})?')
-            then {{ cdp.utc_of_local('try_cast(' ~ expression ~ ' as timestamp)', timezone) }}
-        when regexp_full_match({{ expression }}, '[0-6][0-9]{12}') then make_timestamp(cast({{ expression }} as bigint) * 1000)
-        when regexp_full_match({{ expression }}, '[0-6][0-9]{9}') then make_timestamp(cast({{ expression }} as bigint) * 1000000)
-        when {{ expression }} <> ''
-            then {{ cdp.let('given_time', cdp.spelled_text(expression), cdp.time_of_text('given_time', timezone)) }}
+        when {{ cdp.is_usual_time(expression) }} then {{ cdp.read_usual_time(expression, timezone) }}
+        when {{ expression }} <> '' then {{ cdp.default__to_utc(expression, timezone) }}
     end
+{%- endmacro %}
+
+{# Whether a text has one of the forms that read_usual_time reads. #}
+{% macro is_usual_time(expression) -%}
+    regexp_full_match({{ expression }}, '(19|2[01])[0-9]{2}-[0-9]{2}-[0-9]{2}([T ]([01][0-9]|2[0-4]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-](0[0-9]|1[0-3])(:?[0-5][0-9])?|[+-]14(:?00)?)?)?|[0-6][0-9]{12}|[0-6][0-9]{9}')
+{%- endmacro %}
+
+{% macro read_usual_time(expression, timezone) -%}
+    case
+        when {{ expression }} like '%Z' then try_cast({{ expression }} as timestamp)
+        when {{ expression }} not like '____-%' and length({{ expression }}) = 13
+            then make_timestamp(cast({{ expression }} as bigint) * 1000)
+        when {{ expression }} not like '____-%' then make_timestamp(cast({{ expression }} as bigint) * 1000000)
+        when regexp_matches({{ expression }}, ':.*[+-]') then try_cast({{ expression }} as timestamptz) at time zone 'UTC'
+        else {{ cdp.utc_of_local('try_cast(' ~ expression ~ ' as timestamp)', timezone) }}
+    end
+{%- endmacro %}
+
+{# All columns of a relation or CTE and, in UTC, the times that its texts say. `times`: {new column: text}. #}
+{% macro with_times(source_sql, times, timezone='UTC') -%}
+    {{ return(adapter.dispatch('with_times', 'cdp')(source_sql, times, timezone)) }}
+{%- endmacro %}
+
+{% macro default__with_times(source_sql, times, timezone) -%}
+select
+    records.*,
+    {% for name, text in times.items() -%}
+    {{ cdp.to_utc(text, timezone) }} as {{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
+from {{ source_sql }} as records
+{%- endmacro %}
+
+{# The unusual ones, which are few, in one expression for all of the texts, as it takes long to plan. #}
+{% macro duckdb__with_times(source_sql, times, timezone) -%}
+select
+    * exclude (usual_times, unusual_times),
+    {% for name in times -%}
+    coalesce(usual_times[{{ loop.index }}], unusual_times[{{ loop.index }}]) as {{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
+from (
+    select
+        *,
+        case
+            when {% for text in times.values() %}({{ text }} <> '' and usual_times[{{ loop.index }}] is null){{ ' or ' if not loop.last }}{% endfor %}
+                then list_transform(
+                    [{{ times.values() | join(', ') }}],
+                    lambda time_text: {{ cdp.default__to_utc('time_text', timezone) }}
+                )
+        end as unusual_times
+    from (
+        select
+            *,
+            [
+                {% for text in times.values() -%}
+                case when {{ cdp.is_usual_time(text) }} then {{ cdp.read_usual_time(text, timezone) }} end{{ ',' if not loop.last }}
+                {% endfor %}
+            ] as usual_times
+        from {{ source_sql }} as records
+    ) as read_fast
+) as timed
 {%- endmacro %}
 
 {% macro time_pattern(name) -%}

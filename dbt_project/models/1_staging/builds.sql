@@ -2,7 +2,7 @@
 {{ config(materialized='incremental', incremental_strategy='append', full_refresh=false) }}
 
 {% set started_at = run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f') %}
-{% set build_id = (env_var('CDP_BUILD_ID', '') if execute else '') or invocation_id %}
+{% set build_id = this_build_id() %}
 {% set as_of = env_var('CDP_AS_OF', '') if execute else '' %}
 {# cdp computes it before the build (rules.py). A build by plain dbt leaves it empty: the next cdp run then rebuilds. #}
 {% set fingerprint = env_var('CDP_RULES_FINGERPRINT', '') if execute else '' %}

@@ -18,5 +18,5 @@ select
     batch_seq,
     max(record_key) as record_key,
     max(record_hash) as record_hash
-from {{ ref('arrivals') }}
+from {{ ref('fates') }}
 group by batch_id, record_no, source, stream, batch_seq

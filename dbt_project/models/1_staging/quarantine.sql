@@ -5,14 +5,28 @@ with records_kept as (
     select distinct
         batch_id,
         record_no
-    from {{ ref('arrivals') }}
+    from {{ ref('fates') }}
     where fate = 'accepted'
 ),
 
 messages_with_faults as (
-    select *
-    from {{ ref('arrivals') }}
-    where fate = 'accepted' and unusable_field is not null
+    select
+        arrivals.batch_id,
+        arrivals.record_no,
+        fates.message_id,
+        arrivals.source,
+        arrivals.stream,
+        arrivals.file,
+        arrivals.payload,
+        arrivals.batch_seq,
+        arrivals.unusable_field
+    from {{ ref('arrivals') }} as arrivals
+    inner join {{ ref('fates') }} as fates
+        on
+            fates.batch_seq = arrivals.batch_seq
+            and fates.record_no = arrivals.record_no
+            and fates.item_no = arrivals.item_no
+    where fates.fate = 'accepted' and arrivals.unusable_field is not null
 ),
 
 -- Each {field, reason, detail} of theirs.
@@ -38,7 +52,7 @@ refusals as (
     select
         arrivals.batch_id,
         arrivals.record_no,
-        arrivals.message_id,
+        fates.message_id,
         arrivals.source,
         arrivals.stream,
         -- A refused message inside an envelope whose other messages stay is a refused part of its record.
@@ -53,9 +67,14 @@ refusals as (
         arrivals.batch_seq,
         arrivals.file
     from {{ ref('arrivals') }} as arrivals
+    inner join {{ ref('fates') }} as fates
+        on
+            fates.batch_seq = arrivals.batch_seq
+            and fates.record_no = arrivals.record_no
+            and fates.item_no = arrivals.item_no
     left join records_kept
         on records_kept.batch_id = arrivals.batch_id and records_kept.record_no = arrivals.record_no
-    where arrivals.fate = 'quarantined'
+    where arrivals.reason is not null
     union all
     select
         batch_id,

@@ -5,6 +5,10 @@ with records as (
         'customer_id', 'email', 'phone', 'first_name', 'last_name', 'country', 'loyalty_tier', 'birth_date',
         'email_opt_in', 'updated_at',
     ]) }}
+),
+
+timed as (
+    {{ with_times('records', {'updated_time': 'updated_at'}) }}
 )
 
 select
@@ -13,8 +17,8 @@ select
     {{ dbt.hash('body') }} as record_hash,
     'identify' as type,
     nullif(updated_at, '') as occurred_text,
-    coalesce({{ to_utc('updated_at') }}, landed_at) as occurred_at,
-    {{ to_utc('updated_at') }} is null and updated_at <> '' as occurred_is_impossible,
+    coalesce(updated_time, landed_at) as occurred_at,
+    updated_time is null and updated_at <> '' as occurred_is_impossible,
     landed_at as received_at,
     {{ identifiers({'user_id': 'customer_id', 'email': 'email', 'phone': 'phone'}) }} as identifiers,
     {{ object({
@@ -25,4 +29,4 @@ select
     {{ consent("email_opt_in = 'yes'", "email_opt_in = 'no'", 'email_marketing') }} as consent,
     case when coalesce(customer_id, '') = '' then 'customer_id' end as missing_field,
     {{ unset(['message_id', 'event_name', 'properties', 'context', 'previous_id', 'unusable_field']) }}
-from records
+from timed

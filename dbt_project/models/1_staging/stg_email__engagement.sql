@@ -1,6 +1,10 @@
 -- What people did with our e-mails: delivered, opened, clicked, unsubscribed. One row per landed record.
 with records as (
     {{ landed(source('email', 'engagement'), ['event_id', 'email', 'event', 'campaign', 'occurred_at']) }}
+),
+
+timed as (
+    {{ with_times('records', {'occurred_time': 'occurred_at'}) }}
 )
 
 select
@@ -15,8 +19,8 @@ select
         else event
     end as event_name,
     occurred_at as occurred_text,
-    {{ to_utc('occurred_at') }} as occurred_at,
-    {{ to_utc('occurred_at') }} is null and occurred_at is not null as occurred_is_impossible,
+    occurred_time as occurred_at,
+    occurred_time is null and occurred_at is not null as occurred_is_impossible,
     landed_at as received_at,
     {{ identifiers({'email': 'email'}) }} as identifiers,
     {{ object({'campaign': 'campaign'}) }} as properties,
@@ -28,4 +32,4 @@ select
         when occurred_at is null then 'occurred_at'
     end as missing_field,
     {{ unset(['record_key', 'record_hash', 'traits', 'context', 'previous_id', 'unusable_field']) }}
-from records
+from timed

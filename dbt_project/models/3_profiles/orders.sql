@@ -19,6 +19,12 @@ with told as (
     where type = 'track' and event_name = 'Order Completed'
 ),
 
+judged as (
+    {{ with_judged_money(
+        'told', {'total_money': 'total', 'revenue_money': 'revenue', 'value_money': 'order_value'}, 'stated_currency'
+    ) }}
+),
+
 versions as (
     select
         profile_id,
@@ -28,9 +34,9 @@ versions as (
         coalesce({{ not_blank('order_id') }}, message_id) as order_id,
         {{ not_blank('destination') }} as destination,
         {{ not_blank('status') }} as status,
-        {{ first_money(['total', 'revenue', 'order_value'], 'stated_currency') }} as money,
+        {{ first_money(['total_money', 'revenue_money', 'value_money']) }} as money,
         {{ changed_at('updated_text', 'occurred_at', 'received_at') }} as changed_at
-    from told
+    from judged
 ),
 
 latest as (

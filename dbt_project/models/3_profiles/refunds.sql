@@ -17,6 +17,12 @@ with told as (
     where type = 'track' and event_name = 'Order Refunded'
 ),
 
+judged as (
+    {{ with_judged_money(
+        'told', {'total_money': 'total', 'revenue_money': 'revenue', 'value_money': 'refund_value'}, 'stated_currency'
+    ) }}
+),
+
 versions as (
     select
         profile_id,
@@ -25,9 +31,9 @@ versions as (
         arrival,
         coalesce({{ not_blank('refund_id') }}, message_id) as refund_id,
         {{ not_blank('order_id') }} as order_id,
-        {{ first_money(['total', 'revenue', 'refund_value'], 'stated_currency') }} as money,
+        {{ first_money(['total_money', 'revenue_money', 'value_money']) }} as money,
         {{ changed_at('updated_text', 'occurred_at', 'received_at') }} as changed_at
-    from told
+    from judged
 ),
 
 latest as (

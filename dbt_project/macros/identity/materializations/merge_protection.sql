@@ -19,7 +19,8 @@
                  forced group).
      2. weakest  what the messages drop that touch more than they may. A forced group's handle
                  goes with the member that it stands with: that one is the group's strongest in
-                 the message, so no other member is left when it is dropped.
+                 the message that no cut takes out, so no other member is left when it is
+                 dropped.
      3. open     the waiting messages that join profiles, without what they dropped.
      4. merged   those whose turn it is for all of their profiles, with the oldest of these: the
                  profiles are one now.

@@ -1,6 +1,6 @@
 -- What messages say belongs together, before any rule is asked: the sets that carry more than one
--- identifier that may link. A handle stands with the strongest member of its group in the set. One
--- row per (set, identifier).
+-- identifier that may link. A handle stands with the strongest member of its group in the set that
+-- no cut takes out. One row per (set, identifier).
 {{ config(materialized='intermediate') }}
 with linkable as (
     select
@@ -16,6 +16,31 @@ with linkable as (
     where identifiers.blocking_rule is null
 ),
 
+-- The identifiers of a set that operators cut from another one in it: of each pair the one that
+-- would be dropped first.
+cut_out as (
+    select distinct
+        one.arrival,
+        case
+            when
+                {{ identifier_priority('cuts.a_type') }}
+                < {{ identifier_priority('cuts.b_type') }}
+                then cuts.b_identifier
+            when
+                {{ identifier_priority('cuts.a_type') }}
+                > {{ identifier_priority('cuts.b_type') }}
+                then cuts.a_identifier
+            when min(one.place) < min(other.place) then cuts.b_identifier
+            else cuts.a_identifier
+        end as identifier
+    from {{ ref('overrides') }} as cuts
+    inner join linkable as one on one.identifier = cuts.a_identifier
+    inner join linkable as other
+        on other.arrival = one.arrival and other.identifier = cuts.b_identifier
+    where cuts.action = 'cut'
+    group by one.arrival, cuts.a_type, cuts.b_type, cuts.a_identifier, cuts.b_identifier
+),
+
 attached as (
     select
         linkable.arrival,
@@ -24,11 +49,14 @@ attached as (
         row_number() over (
             partition by linkable.arrival, forced.handle
             order by
+                case when cut_out.identifier is null then 0 else 1 end,
                 {{ identifier_priority('forced.identifier_type') }}, linkable.place,
                 forced.identifier_type, forced.identifier_value
         ) as strength
     from linkable
     inner join {{ ref('forced') }} as forced on forced.identifier = linkable.identifier
+    left join cut_out
+        on cut_out.arrival = linkable.arrival and cut_out.identifier = linkable.identifier
 )
 
 select distinct
