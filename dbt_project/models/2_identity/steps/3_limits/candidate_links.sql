@@ -18,8 +18,8 @@ with linkable as (
 
 -- The identifiers of a set that operators cut from another one in it: of each pair the one that
 -- would be dropped first.
-cut_out as (
-    select distinct
+cut_of_pairs as (
+    select
         one.arrival,
         case
             when
@@ -39,6 +39,13 @@ cut_out as (
         on other.arrival = one.arrival and other.identifier = cuts.b_identifier
     where cuts.action = 'cut'
     group by one.arrival, cuts.a_type, cuts.b_type, cuts.a_identifier, cuts.b_identifier
+),
+
+cut_out as (
+    select distinct
+        arrival,
+        identifier
+    from cut_of_pairs
 ),
 
 attached as (
