@@ -28,7 +28,7 @@ dated as (
     select
         *,
         substring(bought_on, 1, 4) || '-' || substring(bought_on, 5, 2) || '-' || substring(bought_on, 7, 2) as occurred_text,
-        {{ ordinal_in_file('body') }} as ordinal
+        row_number() over (partition by batch_seq, file, body order by record_no, item_no) as ordinal
     from records
 )
 

@@ -88,6 +88,18 @@ def test_every_layer_is_a_group_and_every_asset_is_described(definitions: dg.Def
     assert groups["destinations"] == 2
 
 
+def test_steps_belong_to_their_layer_and_are_private_to_it(definitions: dg.Definitions) -> None:
+    from cdp_orchestration.defs.warehouse.dbt import MANIFEST
+    from cdp_orchestration.project.layers import SCHEMAS, STEPS
+
+    nodes = [node for node in MANIFEST["nodes"].values() if node["resource_type"] == "model"]
+    assert {node["schema"] for node in nodes} == set(SCHEMAS), "a schema that layers.py does not list is never removed"
+    steps = [node for node in nodes if node["schema"] in STEPS]
+    assert {(node["access"], node["group"]) for node in steps} == {("private", "identity")}
+    graph = definitions.resolve_asset_graph()
+    assert graph.get(dg.AssetKey(["identity_steps", "kept"])).group_name == "identity"
+
+
 def test_lineage_is_unbroken_from_each_source_to_each_destination(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     sources = {key for key in graph.materializable_asset_keys if graph.get(key).group_name == "sources"}

@@ -238,7 +238,7 @@ def test_increments_equal_a_rebuild_equal_the_reference(worlds: dict[str, World]
 
 
 def starts_over(home: Path) -> bool:
-    [(after,)] = Platform(home).rows("select after_arrival from identity.resolved")
+    [(after,)] = Platform(home).rows("select after_arrival from identity_steps.finished_resolution")
     return bool(after < 0)
 
 
@@ -262,9 +262,9 @@ def test_models_run_alone_between_builds_change_nobody(tmp_path: Path) -> None:
     step(0)
     found = step(1)
     assert not starts_over(tmp_path)
-    owners = "select identifiers, profile_id from identity.owners order by identifiers"
+    owners = "select identifiers, profile_id from identity.set_owners order by identifiers"
     owned = Platform(tmp_path).rows(owners)
-    alone("--select", "seen_tuples", "seen_again", "tuples", "kept", "identifiers")
+    alone("--select", "new_sets", "repeated_sets", "identifier_sets", "kept", "identifiers")
     assert in_warehouse(tmp_path) == found
     assert Platform(tmp_path).rows(owners) == owned
     alone("--full-refresh", "--select", "kept")

@@ -31,7 +31,7 @@ def test_the_manifest_follows_contents_and_place_not_times(tmp_path: Path) -> No
     """An older checkout, or a copy that kept its times, is not taken for what was parsed before it."""
     project = copy_of_the_project(tmp_path / "project")
     before = state_of(project)
-    model = project / "dbt_project/models/2_identity/tuples.sql"
+    model = project / "dbt_project/models/2_identity/identifiers.sql"
     model.write_text(model.read_text() + "-- other\n")
     os.utime(model, (0, 0))
     assert state_of(project) != before

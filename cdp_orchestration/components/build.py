@@ -24,6 +24,7 @@ from cdp_orchestration.identity.rules import check_overrides, identity_rules
 from cdp_orchestration.progress import say
 from cdp_orchestration.project import fingerprint as rules
 from cdp_orchestration.project import relations
+from cdp_orchestration.project.layers import layer_of
 from cdp_orchestration.project.streams import landed_not_read, staging_views
 from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse
 from cdp_orchestration.warehouse.loading import load_landing
@@ -173,12 +174,12 @@ def tell_of_other_ids(home: Home, build_id: str) -> None:
 
 def _told(events: Iterator[Any], context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Say when the last model of a layer is done (dbt interleaves layers as their inputs are ready)."""
-    left = Counter(key.path[0] for key in context.selected_asset_keys)
+    left = Counter(layer_of(key.path[0]) for key in context.selected_asset_keys)
     models = Counter(left)
     started = time.monotonic()
     for event in events:
         if isinstance(event, dg.Output):
-            layer = context.asset_key_for_output(event.output_name).path[0]
+            layer = layer_of(context.asset_key_for_output(event.output_name).path[0])
             left[layer] -= 1
             if left[layer] == 0:
                 say(f"built {layer}: {models[layer]} models, {time.monotonic() - started:.0f} s since the start")

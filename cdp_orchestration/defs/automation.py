@@ -17,12 +17,12 @@ from cdp_orchestration.components.failures import in_dagsters_words
 from cdp_orchestration.components.sync import GROUP as DESTINATIONS
 from cdp_orchestration.connections import connections
 from cdp_orchestration.home import current_home
+from cdp_orchestration.project.layers import LAYERS
 
 IS_ON = os.environ.get("CDP_AUTOMATION", "").lower() in ("on", "1", "true", "yes")
 SCHEDULES = dg.DefaultScheduleStatus.RUNNING if IS_ON else dg.DefaultScheduleStatus.STOPPED
 SENSORS = dg.DefaultSensorStatus.RUNNING if IS_ON else dg.DefaultSensorStatus.STOPPED
 NIGHTLY = "30 3 * * *"
-LAYERS = ["staging", "identity", "profiles", "attributes", "audiences", "activation"]
 
 all_sources = dg.AssetSelection.groups(SOURCES)
 all_models = dg.AssetSelection.groups(*LAYERS)

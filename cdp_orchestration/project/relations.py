@@ -12,15 +12,6 @@ from cdp_orchestration.disk import whole_file
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Reading, target
 
-LAYERS = (
-    "staging",
-    "identity",
-    "profiles",
-    "attributes",
-    "audiences",
-    "activation",
-)  # schemas, in the order data flows
-
 
 def relations_of(manifest: dict[str, Any]) -> dict[str, str]:
     """'schema.name' -> 'view' or 'table' of every model and seed that becomes a relation."""

@@ -16,6 +16,7 @@ from cdp_orchestration.delivery.sync import read_sync
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
+from cdp_orchestration.project.layers import LAYERS
 from cdp_orchestration.project.manifest import current_manifest
 from cdp_orchestration.project.parse import relations
 from cdp_orchestration.project.streams import landed_not_read, read_streams
@@ -30,7 +31,7 @@ RUNS_SEARCHED = 200
 JOBS = {"__ASSET_JOB": "assets (chosen by hand, or by a condition)"}
 
 # In the order data flows.
-GROUPS = ["sources", "staging", "identity", "profiles", "attributes", "audiences", "activation", "destinations"]
+GROUPS = ["sources", *LAYERS, "destinations"]
 
 
 def status(home: Home, everything: bool = False) -> Iterator[Answer]:

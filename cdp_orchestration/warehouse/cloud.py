@@ -17,11 +17,11 @@ import pyarrow as pa
 
 from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.home import Home
+from cdp_orchestration.project import layers
 from cdp_orchestration.warehouse import cloud_load, file_lock
 from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say
 
-LAYERS = ("staging", "identity", "profiles", "attributes", "audiences", "activation")
-SCHEMAS = ("landing", "landing_staging", *LAYERS)  # landing_staging is dlt's
+SCHEMAS = ("landing", "landing_staging", *layers.SCHEMAS)  # landing_staging is dlt's
 # What the drivers say of credentials that are wrong, rather than of a server that does not answer.
 REFUSED = ("password", "credential", "unauthorized", "denied", "forbidden", "authentication", "jwt", "invalid token")
 

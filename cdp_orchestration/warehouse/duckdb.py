@@ -137,8 +137,12 @@ class DuckDB:
         """DuckDB reads landing and ledger in place."""
 
     def copy_to(self, file: Path) -> None:
+        log = self.home.root / "warehouse.duckdb.wal"
         with self.reading():
             shutil.copyfile(self.home.warehouse, file)
+            if log.exists():  # a writer may leave its last statements in the log: they are the warehouse, too
+                shutil.copyfile(log, file.with_name(f"{file.name}.wal"))
+        duckdb.connect(str(file)).close()  # which takes the log in, so that the copy is one file
 
     def remove(self) -> None:
         for file in (self.home.warehouse, self.home.root / "warehouse.duckdb.wal"):

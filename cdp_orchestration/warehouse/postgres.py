@@ -18,11 +18,11 @@ import pyarrow as pa
 
 from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.home import Home
+from cdp_orchestration.project import layers
 from cdp_orchestration.warehouse import postgres_load
 from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say
 
-LAYERS = ("staging", "identity", "profiles", "attributes", "audiences", "activation")
-SCHEMAS = ("landing", *LAYERS)
+SCHEMAS = ("landing", *layers.SCHEMAS)
 LOCK = 4_271_009_001  # any number; the same in every process
 NEEDED = ("PGHOST", "PGUSER", "PGDATABASE")
 # type oid: Arrow type. What is missing here comes out as a type that delivery refuses with the column's name.
@@ -179,7 +179,7 @@ class Postgres:
         with self.reading() as reading, duckdb.connect(str(file)) as copy:
             names = reading.execute(
                 "select table_schema, table_name from information_schema.tables where table_schema = any(?) "
-                "order by 1, 2", [list(LAYERS)]).fetchall()  # fmt: skip
+                "order by 1, 2", [list(layers.SCHEMAS)]).fetchall()  # fmt: skip
             for schema, name in names:
                 copy.execute(f'create schema if not exists "{schema}"')
                 copy.register("given", reading.arrow(f'select * from "{schema}"."{name}"'))

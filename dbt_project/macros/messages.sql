@@ -60,10 +60,6 @@
     {{ dbt.hash("'" ~ source ~ '|' ~ stream ~ "|' || " ~ record ~ " || '|' || cast(" ~ ordinal ~ ' as ' ~ dbt.type_string() ~ ')') }}
 {%- endmacro %}
 
-{% macro ordinal_in_file(record) -%}
-    row_number() over (partition by batch_seq, file, {{ record }} order by record_no, item_no)
-{%- endmacro %}
-
 {# identifiers as a JSON array of {type, value}: `values` maps type to expression (or a list of them); null and blank are left out.
    The expressions are of fields that landed() or with_fields() read, which are no arrays or objects. #}
 {% macro identifiers(values, more=[]) -%}

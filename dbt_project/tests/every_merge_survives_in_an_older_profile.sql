@@ -1,4 +1,6 @@
 -- The oldest profile survives a merge. A row here is a merge into a younger one.
-select absorptions.node
+{{ config(group='identity') }}
+
+select absorptions.founded_at
 from {{ ref('absorptions') }} as absorptions
-where absorptions.root >= absorptions.node
+where absorptions.absorbed_by >= absorptions.founded_at

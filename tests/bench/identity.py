@@ -144,11 +144,11 @@ def run(home: Path, *select: str) -> tuple[Cost, dict[str, float]]:
 def emptied(home: Path) -> None:
     """Without what an earlier resolution left: a full one starts from staged messages and nothing else."""
     with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
-        for name, kind in connection.execute(
-            "select table_name, table_type from information_schema.tables where table_schema = 'identity' "
+        for schema, name, kind in connection.execute(
+            "select table_schema, table_name, table_type from information_schema.tables where table_schema in ('identity', 'identity_steps') "
             "and table_name <> 'identity_overrides'"
         ).fetchall():
-            connection.execute(f"drop {'view' if kind == 'VIEW' else 'table'} identity.{name}")
+            connection.execute(f"drop {'view' if kind == 'VIEW' else 'table'} {schema}.{name}")
 
 
 def full(home: Path, *more: str) -> Cost:
@@ -177,17 +177,18 @@ def components(home: Path) -> tuple[float, float | None]:
     """CPU seconds of ours and of Splink's (None where it is not installed) on the edges of the last full resolution."""
     with duckdb.connect(str(home / "warehouse.duckdb")) as connection:
         connection.execute(
-            "create or replace table main.edges as select distinct oldest.node as a, links.node as b from identity.links "
-            "inner join (select arrival, min(node) as node from identity.links group by arrival) as oldest using (arrival) "
-            "where links.node > oldest.node"
+            "create or replace table main.edges as select distinct oldest.stands_at as a, links.stands_at as b from identity_steps.candidate_links as links "
+            "inner join (select arrival, min(stands_at) as stands_at from identity_steps.candidate_links group by arrival) as oldest using (arrival) "
+            "where links.stands_at > oldest.stands_at"
         )
         [(count,)] = connection.execute(
             "select (select count(*) from (select a from main.edges union select b from main.edges)) "
-            "- (select count(*) from identity.reachable)"
+            "- (select count(*) from identity_steps.unrestricted_components)"
         ).fetchall()
     ours, theirs = [], []
     for _ in range(REPEATS):
-        ours.append(run(home, "reachable")[1]["reachable"])  # its edges are made under a name of their own
+        model = "unrestricted_components"  # its edges are made under a name of their own
+        ours.append(run(home, model)[1][model])
         if importlib.util.find_spec("splink"):
             command = [sys.executable, "-m", "tests.bench.components", "splink", str(home / "warehouse.duckdb")]
             told = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)

@@ -10,6 +10,7 @@ from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from cdp_orchestration.components.build import BuildConfig, build
 from cdp_orchestration.components.sync import sync_asset
 from cdp_orchestration.delivery.sync import declared_syncs
+from cdp_orchestration.project.layers import layer_of
 from cdp_orchestration.project.parse import DBT_EXECUTABLE, Dbt, dbt_project
 
 PROJECT = dbt_project()
@@ -17,10 +18,10 @@ MANIFEST: dict[str, Any] = json.loads(PROJECT.manifest_path.read_text())
 
 
 class Layers(DagsterDbtTranslator):
-    """Keys are [layer, model], groups are layers."""
+    """Keys are [schema, model], groups are layers."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        return dbt_resource_props.get("schema")
+        return layer_of(dbt_resource_props["schema"])
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         return dbt_resource_props.get("description") or ""

@@ -1,5 +1,6 @@
--- What every message says about who is who, and what became of it: `linked` where the message's person holds the
--- identifier, else the rule that kept it apart. One row per (message, identifier). A view: ask it about one person.
+-- What every message says about who is who, and what became of it: `linked` where the message's
+-- person holds the identifier, else the rule that kept it apart. One row per (message, identifier).
+-- A view: ask it about one person.
 {{ config(materialized='view') }}
 
 with attributed as (
@@ -10,13 +11,16 @@ with attributed as (
         messages.occurred_at,
         messages.received_at,
         messages.identifiers,
-        owners.profile_id
+        set_owners.profile_id
     from {{ ref('messages') }} as messages
-    left join {{ ref('owners') }} as owners on owners.identifiers = messages.identifiers
+    left join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
 ),
 
 entries as (
-    {{ explode_identifiers('attributed', ['message_id', 'arrival', 'source', 'occurred_at', 'received_at', 'profile_id']) }}
+    {{ explode_identifiers(
+        'attributed',
+        ['message_id', 'arrival', 'source', 'occurred_at', 'received_at', 'profile_id']
+    ) }}
 ),
 
 spelled as (

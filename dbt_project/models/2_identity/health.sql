@@ -1,5 +1,6 @@
--- Is identity in good health? Sizes of people, the largest ones, the values that most people share (candidates for the
--- block list), refusals by rule, and what could not be attributed. One row per (measure, detail). A view.
+-- Is identity in good health? Sizes of people, the largest ones, the values that most people share
+-- (candidates for the block list), refusals by rule, and what could not be attributed. One row per
+-- (measure, detail). A view.
 {{ config(materialized='view') }}
 
 with sizes as (
@@ -20,7 +21,7 @@ largest as (
 ),
 
 entries as (
-    {{ explode_identifiers(ref('owners'), ['profile_id']) }}
+    {{ explode_identifiers(ref('set_owners'), ['profile_id']) }}
 ),
 
 spelled as (
@@ -54,9 +55,9 @@ most_shared as (
 attributed as (
     select
         count(*) as messages,
-        sum(case when owners.profile_id is null then 1 else 0 end) as of_nobody
+        sum(case when set_owners.profile_id is null then 1 else 0 end) as of_nobody
     from {{ ref('messages') }} as messages
-    left join {{ ref('owners') }} as owners on owners.identifiers = messages.identifiers
+    left join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
 )
 
 select

@@ -1,9 +1,10 @@
--- Each change of ownership. A merge: the absorbed profile, the surviving one (the older), and the link that joined them.
--- A split: what left a profile when an operator or another rule set said so; it may happen again when they say so again.
--- One row per change.
+-- Each change of ownership. A merge: the absorbed profile, the surviving one (the older), and the
+-- link that joined them. A split: what left a profile when an operator or another rule set said so;
+-- it may happen again when they say so again. One row per change.
 {{ config(
     materialized='incremental', incremental_strategy='delete+insert',
-    unique_key=['kind', 'from_profile_id', 'into_profile_id', 'merged_at'], pre_hook='{{ start_over() }}'
+    unique_key=['kind', 'from_profile_id', 'into_profile_id', 'merged_at'],
+    pre_hook='{{ start_over() }}'
 ) }}
 
 select
@@ -15,22 +16,23 @@ select
     links.identifier_type,
     links.identifier_value
 from {{ ref('absorptions') }} as absorptions
-inner join {{ ref('founders') }} as absorbed on absorbed.founded_at = absorptions.node
-inner join {{ ref('founders') }} as surviving on surviving.founded_at = absorptions.root
+inner join {{ ref('touched_profiles') }} as absorbed on absorbed.founded_at = absorptions.founded_at
+inner join {{ ref('touched_profiles') }} as surviving
+    on surviving.founded_at = absorptions.absorbed_by
 inner join {{ ref('messages') }} as linking
     on linking.arrival = absorptions.arrival and linking.arrival > {{ after_arrival() }}
 inner join (
     select
-        a_strength as strength,
-        a_identifier as identifier
-    from {{ ref('unions') }}
+        older_strength as strength,
+        older_identifier as identifier
+    from {{ ref('profile_links') }}
     union distinct
     select
-        b_strength as strength,
-        b_identifier as identifier
-    from {{ ref('unions') }}
+        younger_strength as strength,
+        younger_identifier as identifier
+    from {{ ref('profile_links') }}
 ) as named on named.strength = absorptions.strength
-inner join {{ ref('seen_identifiers') }} as links on links.identifier = named.identifier
+inner join {{ ref('met_identifiers') }} as links on links.identifier = named.identifier
 union all
 select
     'split' as kind,
@@ -43,7 +45,10 @@ select
 from (
     select
         *,
-        row_number() over (partition by from_profile_id, into_profile_id, split_at order by resolution_no desc) as place
+        row_number() over (
+            partition by from_profile_id, into_profile_id, split_at
+            order by resolution_no desc
+        ) as place
     from {{ ref('splits') }}
-) as told
+) as numbered
 where place = 1

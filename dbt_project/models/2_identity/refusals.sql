@@ -1,6 +1,8 @@
 -- Identifiers that a rule kept from linking, at the first message that met the rule.
 -- One row per (identifier_type, identifier_value, rule).
-{{ config(materialized='incremental', incremental_strategy='append', pre_hook='{{ start_over() }}') }}
+{{ config(
+    materialized='incremental', incremental_strategy='append', pre_hook='{{ start_over() }}'
+) }}
 
 with met as (
     select
@@ -9,19 +11,22 @@ with met as (
         identifier_value,
         blocking_rule as rule,
         first_arrival as arrival
-    from {{ ref('seen_identifiers') }}
+    from {{ ref('met_identifiers') }}
     where blocking_rule is not null
     union all
     select
-        drops.identifier,
+        dropped_links.identifier,
         identifiers.identifier_type,
         identifiers.identifier_value,
-        drops.rule,
-        min(drops.arrival) as arrival
-    from {{ ref('drops') }} as drops
-    inner join {{ ref('seen_identifiers') }} as identifiers on identifiers.identifier = drops.identifier
+        dropped_links.rule,
+        min(dropped_links.arrival) as arrival
+    from {{ ref('dropped_links') }} as dropped_links
+    inner join {{ ref('met_identifiers') }} as identifiers
+        on identifiers.identifier = dropped_links.identifier
     where not identifiers.is_handle
-    group by drops.identifier, identifiers.identifier_type, identifiers.identifier_value, drops.rule
+    group by
+        dropped_links.identifier, identifiers.identifier_type, identifiers.identifier_value,
+        dropped_links.rule
 )
 
 select

@@ -6,10 +6,10 @@ with stated as (
         messages.occurred_at,
         messages.arrival,
         messages.consent,
-        owners.profile_id
+        set_owners.profile_id
     from {{ ref('messages') }} as messages
-    inner join {{ ref('owners') }} as owners on owners.identifiers = messages.identifiers
-    where messages.consent is not null and owners.profile_id is not null
+    inner join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
+    where messages.consent is not null and set_owners.profile_id is not null
 ),
 
 entries as (

@@ -5,7 +5,7 @@
 
 select
     messages.message_id,
-    owners.profile_id,
+    set_owners.profile_id,
     messages.type,
     messages.event_name,
     messages.occurred_at,
@@ -14,7 +14,7 @@ select
     messages.properties,
     messages.arrival
 from {{ ref('messages') }} as messages
-left join {{ ref('owners') }} as owners on owners.identifiers = messages.identifiers
+left join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
 {% if is_incremental() %}
 -- New messages, and those of people who were absorbed or split, or who were nobody.
 where

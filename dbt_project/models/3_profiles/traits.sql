@@ -10,10 +10,10 @@ with identifies as (
         messages.arrival,
         messages.traits,
         messages.context_traits,
-        owners.profile_id
+        set_owners.profile_id
     from {{ ref('messages') }} as messages
-    inner join {{ ref('owners') }} as owners on owners.identifiers = messages.identifiers
-    where messages.type = 'identify' and owners.profile_id is not null
+    inner join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
+    where messages.type = 'identify' and set_owners.profile_id is not null
 ),
 
 -- A key in traits wins over the same in context.traits.
