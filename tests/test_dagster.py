@@ -74,6 +74,11 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
     return load_definitions()
 
 
+def test_the_web_server_can_load_them(definitions: dg.Definitions) -> None:
+    """It sees more than a pass: an op and a job of one name stop the whole code location."""
+    dg.Definitions.validate_loadable(definitions)
+
+
 def test_every_layer_is_a_group_and_every_asset_is_described(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     groups: dict[str, int] = {}

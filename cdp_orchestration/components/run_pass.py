@@ -80,6 +80,12 @@ def run_sync(home: Home, key: list[str]) -> Step:
             return _execute(definitions, instance, "deliver", assets=[dg.AssetKey(key)])
 
 
+def validate_definitions() -> None:
+    """Load the definitions as Dagster's web server and daemon do, which see more than a pass does: two things of one name, a
+    job that cannot be resolved. Raises CdpError for what is ours, Dagster's own error otherwise."""
+    dg.Definitions.validate_loadable(load_definitions())
+
+
 def load_definitions() -> dg.Definitions:
     """The definitions of the code location. Errors of configuration come out as CdpError."""
     from cdp_orchestration.errors import CdpError

@@ -47,7 +47,7 @@ def end_dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason(f"Ended {len(ended)} dead runs: {', '.join(ended)}" if ended else "No dead runs.")
 
 
-@dg.op(name="compact", out=dg.Out(dg.Nothing))
+@dg.op(name="compact_history", out=dg.Out(dg.Nothing))
 def _compact(context: dg.OpExecutionContext) -> None:
     runs.sign(context.instance, context.run_id)
     with in_dagsters_words("compact"):

@@ -1,6 +1,6 @@
 """`cdp check`: is everything that is declared in its place? One text per problem, naming the file and the remedy."""
 
-from cdp_orchestration.components.run_pass import load_definitions
+from cdp_orchestration.components.run_pass import validate_definitions
 from cdp_orchestration.connections import connections
 from cdp_orchestration.delivery.sync import declared_syncs, read_sync
 from cdp_orchestration.errors import CdpError
@@ -15,7 +15,7 @@ def check_definitions() -> list[str]:
     """Load all definitions, hold them against each other, and see whether the warehouse could be built."""
     try:
         check_overrides(identity_rules())
-        load_definitions()
+        validate_definitions()
         manifest = current_manifest(current_home())
         sources, _ = connections("sources"), connections("destinations")
     except CdpError as error:
