@@ -73,22 +73,22 @@ def check_rules(rules: Any, where: str) -> None:
         for value in values or []:
             if isinstance(value, bool) or not isinstance(value, str | int | float):
                 raise wrong(field, f"holds {value!r}, which is no text: put it in quotes.")
-    for pattern in rules.get("blocked_patterns") or []:
-        if problem := _pattern_problem(str(pattern)):
-            raise wrong("blocked_patterns", f"{pattern!r} {problem}.")
+    with duckdb.connect() as engine:  # one for all patterns: opening it takes longer than asking it
+        for pattern in rules.get("blocked_patterns") or []:
+            if problem := _pattern_problem(str(pattern), engine):
+                raise wrong("blocked_patterns", f"{pattern!r} {problem}.")
     for name in blocked:
         if name not in types:
             raise wrong(f"blocked: {name}", f"is not among the identifiers. Declared: {', '.join(types)}.")
 
 
-def _pattern_problem(pattern: str) -> str:
+def _pattern_problem(pattern: str, engine: duckdb.DuckDBPyConnection) -> str:
     """What is wrong with a pattern. It must do in every engine: look-around, say, is in Python's dialect and in few warehouses'."""
     if not pattern:
         return "is empty, and would block everything"
     try:
         re.compile(pattern)
-        with duckdb.connect() as connection:
-            connection.execute("select regexp_matches('', ?)", [pattern]).fetchall()
+        engine.execute("select regexp_matches('', ?)", [pattern]).fetchall()
     except (re.error, duckdb.Error) as error:
         return f"is no regular expression that warehouses know ({error})"
     return ""
