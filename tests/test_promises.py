@@ -50,3 +50,28 @@ def test_it_counts() -> None:
         "accepted_values(kind)": 2,
         "relationships(person)": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("members", "build", "astray"),
+    [
+        (["in"], None, set()),
+        ([], None, {"in"}),
+        (["in", "out"], None, {"out"}),
+        (["in", "stranger"], None, {"stranger"}),
+        (["in", "out"], "b1", set()),  # that build moved nobody out
+        (["in", "out"], "b2", {"out"}),
+        ([], "b1", {"in", "out"}),
+    ],
+)
+def test_members_are_who_entered_last(members: list[str], build: str | None, astray: set[str]) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table changes as select 'vips' as audience, * from (values ('in', 'entered', 'b1'), ('out', 'entered', 'b1'), "
+            "('out', 'exited', 'b2')) as told(profile_id, change, build_id)"
+        )
+        connection.execute("create table members (audience text, profile_id text)")
+        connection.executemany("insert into members values ('vips', ?)", [[one] for one in members or ["nobody"]])
+        connection.execute("delete from members where profile_id = 'nobody'")
+        found = connection.execute(rendered("duckdb", "members_astray", "changes", "members", build)).fetchall()
+    assert {profile_id for _, profile_id in found} == astray

@@ -5,9 +5,11 @@ step notes which process it runs in; where that process is gone, the run is repo
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import dagster as dg
+from dagster import AssetCheckEvaluation
 
 PROCESS_TAG = "cdp/process"
 _OPEN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.CANCELING]
@@ -47,6 +49,19 @@ def failed_build(instance: dg.DagsterInstance) -> str | None:
     if latest is None or latest.dagster_run.is_success:
         return None
     return latest.dagster_run.run_id
+
+
+def failed_checks(
+    instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]
+) -> list[tuple[dg.AssetCheckKey, AssetCheckEvaluation, float]]:
+    """The checks among these whose last result is a failure or a warning, each with that result and its time (Unix seconds)."""
+    found = []
+    for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys)).items():
+        if record.event and record.event.dagster_event and record.event.asset_check_evaluation:
+            evaluation = record.event.asset_check_evaluation
+            if not evaluation.passed:
+                found.append((key, evaluation, record.event.timestamp))
+    return found
 
 
 def _is_alive(signed: str) -> bool:

@@ -90,12 +90,11 @@ def refuse_after_failed_checks(
 
     Raises StopAndTell naming the checks.
     """
-    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(upstream_checks)
-    failed = []
-    for key, record in latest.items():
-        evaluation = record.event.asset_check_evaluation if record.event and record.event.dagster_event else None
-        if evaluation and not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR:
-            failed.append(f"{key.name} on {key.asset_key.to_user_string()}")
+    failed = [
+        f"{key.name} on {key.asset_key.to_user_string()}"
+        for key, evaluation, _ in runs.failed_checks(instance, upstream_checks)
+        if evaluation.severity == dg.AssetCheckSeverity.ERROR
+    ]
     if failed:
         raise StopAndTell(
             f"{sync.name} is held: the last check failed ({'; '.join(sorted(failed)[:5])}). "

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from cdp_orchestration import syncs
+from cdp_orchestration.components import runs
 from cdp_orchestration.components.run_pass import load_definitions
 from cdp_orchestration.connections import connections
 from cdp_orchestration.delivery.ledger import Ledger
@@ -112,13 +113,9 @@ def _why_it_failed(instance: dg.DagsterInstance, run_id: str) -> str:
 def _failed_checks(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Lines:
     """Checks whose last result is a failure; warnings say that they are."""
     rows: Lines = []
-    keys = list(definitions.resolve_asset_graph().asset_check_keys)
-    for key, record in instance.event_log_storage.get_latest_asset_check_execution_by_key(keys).items():
-        evaluation = record.event.asset_check_evaluation if record.event and record.event.dagster_event else None
-        if evaluation and not evaluation.passed:
-            mark = "" if evaluation.severity == dg.AssetCheckSeverity.ERROR else " (warns)"
-            rows.append((key.name + mark, key.asset_key.to_user_string(), _shown(record.event.timestamp if record.event else 0),
-                         evaluation.description or ""))  # fmt: skip
+    for key, evaluation, at in runs.failed_checks(instance, definitions.resolve_asset_graph().asset_check_keys):
+        mark = "" if evaluation.severity == dg.AssetCheckSeverity.ERROR else " (warns)"
+        rows.append((key.name + mark, key.asset_key.to_user_string(), _shown(at), evaluation.description or ""))
     return sorted(rows, key=str)
 
 

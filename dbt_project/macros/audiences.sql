@@ -73,3 +73,26 @@ where known.profile_id is null
 delete from {{ this }} where audience not in ({{ cdp.string_literals(cdp.audience_names()) }})
 {%- endif -%}
 {%- endmacro %}
+
+{# Members who did not enter last, and people who did and are none: of those whom the build moved, or of everybody (no build). #}
+{% macro members_astray(changes, members, build_id=none) -%}
+select
+    coalesce(moved.audience, held.audience) as audience,
+    coalesce(moved.profile_id, held.profile_id) as profile_id
+from (
+    select
+        audience,
+        profile_id,
+        sum(case when change = 'entered' then 1 else -1 end) as net
+    from {{ changes }}
+    {% if build_id %}where build_id = '{{ build_id }}'{% endif %}
+    group by audience, profile_id
+) as moved
+{{ 'left' if build_id else 'full outer' }} join {{ members }} as held
+    on held.audience = moved.audience and held.profile_id = moved.profile_id
+where
+    (moved.net > 0 and held.profile_id is null)
+    or (moved.net < 0 and held.profile_id is not null)
+    {% if not build_id %}or (coalesce(moved.net, 0) = 0 and held.profile_id is not null){% endif %}
+
+{%- endmacro %}
