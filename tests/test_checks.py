@@ -39,7 +39,7 @@ class Staging:
         """What dbt said of the check of quarantine, and what the check asked."""
         self.builds += 1
         done = dbt(PROJECT, self.platform.root, "build", "--select", "1_staging", "--exclude-resource-type", "unit_test",
-                   *arguments, CDP_BUILD_ID=f"build-{self.builds}", CDP_AS_OF=f"2026-11-0{self.builds}")  # fmt: skip
+                   *arguments, CDP_BUILD_ID=f"build-{self.builds}", CDP_AS_OF=f"2026-11-0{self.builds}", **self.platform.engine)  # fmt: skip
         [verdict] = [
             line
             for line in done.stdout.splitlines()

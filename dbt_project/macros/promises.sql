@@ -107,16 +107,23 @@ having count(*) > 1
     ) }}
 {%- endmacro %}
 
+{# The relation of a model, for the condition `this_build` of a check. Unlike ref(), it makes the check
+   no check of that model: a build of the model alone need not run it. #}
+{% macro as_built(name) -%}
+    {%- if not execute -%}{{ return(none) }}{%- endif -%}
+    {%- set node = graph.nodes['model.cdp.' ~ name] -%}
+    {{ return(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias)) }}
+{%- endmacro %}
+
 {# The first of the batches that a check of batches looks at: what landed since the build before this
    one, and what this one took in again because that one did not end; 0 for all. #}
 {% macro first_batch_to_check() -%}
     {%- if not cdp.looks_at_this_build() -%}{{ return(0) }}{%- endif -%}
     {%- set through = run_query(
-        'select through_batch_seq from ' ~ adapter.get_relation(target.database, 'staging', 'builds')
-        ~ ' order by started_at desc limit 2'
+        'select through_batch_seq from ' ~ cdp.as_built('builds') ~ ' order by started_at desc limit 2'
     ).rows[1][0] -%}
     {%- set taken_in = cdp.scalar(
-        'select min(batch_seq) as first_seq from ' ~ adapter.get_relation(target.database, 'staging', 'fates')
+        'select min(batch_seq) as first_seq from ' ~ cdp.as_built('fates')
     ) -%}
     {{ return([through + 1, taken_in if taken_in is not none else through + 1] | min) }}
 {%- endmacro %}
@@ -129,39 +136,48 @@ having count(*) > 1
 {# At the end of each run of dbt: which checks passed. A build that is killed before says nothing of
    its checks, so they look at everything in the next one. #}
 {% macro remember_checks(results) -%}
-    {%- if execute and flags.WHICH in ('build', 'test') -%}
-        {%- set ran, passed = [], [] -%}
-        {%- for result in results if result.node.resource_type == 'test' -%}
-            {%- do ran.append(result.node.name) -%}
-            {%- if result.status == 'pass' -%}{%- do passed.append(result.node.name) -%}{%- endif -%}
-        {%- endfor -%}
-        {%- set builds = adapter.get_relation(target.database, 'staging', 'builds') -%}
-        {%- if ran and builds -%}
-            {%- set relation = api.Relation.create(
-                database=target.database, schema='staging', identifier='checks_passed') -%}
-            {%- set last = 'select build_id from ' ~ builds ~ ' order by started_at desc limit 1' -%}
-            {%- set kept = [] -%}
-            {%- for name in passed -%}
-                {%- do kept.append("select '" ~ name ~ "' as check_name") -%}
-            {%- endfor -%}
-            {%- if not cdp.checks_passed() -%}
-                {%- do run_query(
-                    'create table ' ~ relation ~ ' (check_name ' ~ dbt.type_string() ~ ', build_id '
-                    ~ dbt.type_string() ~ ')'
-                ) -%}
-            {%- else -%}
-                {%- do run_query(
-                    'delete from ' ~ relation ~ ' where check_name in (' ~ cdp.string_literals(ran) ~ ')'
-                ) -%}
-            {%- endif -%}
-            {%- if passed -%}
-                {%- do run_query(
-                    'insert into ' ~ relation ~ ' (check_name, build_id) select passed.check_name, last.build_id from ('
-                    ~ kept | join(' union all ') ~ ') as passed cross join (' ~ last ~ ') as last'
-                ) -%}
-            {%- endif -%}
+{%- if execute and flags.WHICH in ('build', 'test') -%}
+    {%- set ran, passed = [], [] -%}
+    {%- for result in results if result.node.resource_type == 'test' -%}
+        {%- do ran.append(result.node.name) -%}
+        {%- if result.status == 'pass' -%}{%- do passed.append(result.node.name) -%}{%- endif -%}
+    {%- endfor -%}
+    {%- set builds = adapter.get_relation(target.database, 'staging', 'builds') -%}
+    {%- if ran and builds -%}
+        {%- set known = cdp.checks_passed() -%}
+        {%- set relation = known or api.Relation.create(
+            database=target.database, schema='staging', identifier='checks_passed') -%}
+        {%- if known -%}
+            {%- call statement('forget', auto_begin=true) -%}
+delete from {{ relation }} where check_name in ({{ cdp.string_literals(ran) }})
+            {%- endcall -%}
+        {%- else -%}
+            {%- call statement('create', auto_begin=true) -%}
+create table {{ relation }} (check_name {{ dbt.type_string() }}, build_id {{ dbt.type_string() }})
+            {%- endcall -%}
         {%- endif -%}
+        {%- if passed -%}
+            {%- call statement('remember', auto_begin=true) -%}
+insert into {{ relation }} (check_name, build_id)
+select
+    passed.check_name,
+    last.build_id
+from (
+    {%- for name in passed %}
+    select '{{ name }}' as check_name{{ ' union all' if not loop.last }}
+    {%- endfor %}
+) as passed
+cross join (
+    select build_id
+    from {{ builds }}
+    order by started_at desc
+    limit 1
+) as last
+            {%- endcall -%}
+        {%- endif -%}
+        {%- do adapter.commit() -%}
     {%- endif -%}
+{%- endif -%}
 {%- endmacro %}
 
 {# components/build.py knows the sentence by its beginning. #}

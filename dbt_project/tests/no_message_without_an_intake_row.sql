@@ -1,7 +1,5 @@
 -- A message in the warehouse comes from a landed record that was accepted. A row here is a message
 -- without one.
--- depends_on: {{ ref('fates') }}
--- depends_on: {{ ref('builds') }}
 {% set first_seq = first_batch_to_check() %}
 
 select messages.message_id

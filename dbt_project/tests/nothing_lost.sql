@@ -2,8 +2,6 @@
 -- the connector says it landed, batch by batch, is what was taken in, and accepted, duplicate and
 -- quarantined records add up to it. Batches that nothing reads are counted apart (cdp status). A row
 -- here is a batch whose counts differ.
--- depends_on: {{ ref('fates') }}
--- depends_on: {{ ref('builds') }}
 {% set first_seq = first_batch_to_check() %}
 
 with fates as (
