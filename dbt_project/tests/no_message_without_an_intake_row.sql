@@ -1,4 +1,5 @@
--- A message in the warehouse comes from a landed record that was accepted. A row here is a message without one.
+-- A message in the warehouse comes from a landed record that was accepted.
+-- A row here is a message without one.
 select messages.message_id
 from {{ ref('messages') }} as messages
 left join {{ ref('intake') }} as intake
