@@ -81,7 +81,7 @@ lint: setup  ## Check style and types of Python and SQL
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@CDP_HOME=$(CURDIR)/data/lint $(BIN)/cdp check
-	@CDP_HOME=$(CURDIR)/data/lint $(BIN)/sqlfluff lint --processes 2 --disable-progress-bar dbt_project/models dbt_project/tests/*.sql
+	@CDP_HOME=$(CURDIR)/data/lint $(BIN)/sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests/*.sql
 
 check: setup  ## Check that everything declared is in its place
 	@$(BIN)/cdp check

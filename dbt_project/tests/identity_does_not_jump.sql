@@ -1,11 +1,14 @@
--- A person who suddenly holds twice as many identifiers, or messages that suddenly merge three times as many people, are
--- the signs of a value that belongs to nobody: look at identity.health for what to block. A row here is a jump; it warns.
+-- A person who suddenly holds twice as many identifiers, or messages that suddenly merge three
+-- times as many people, are the signs of a value that belongs to nobody: look at identity.health
+-- for what to block. A row here is a jump; it warns.
 {{ config(severity='warn') }}
 
 with numbered as (
     select
         vitals.*,
-        row_number() over (order by coalesce(vitals.resolution_no, 0) desc, vitals.as_of desc) as place
+        row_number() over (
+            order by coalesce(vitals.resolution_no, 0) desc, vitals.as_of desc
+        ) as place
     from {{ ref('vitals') }} as vitals
 )
 

@@ -1,5 +1,6 @@
-{# Scratch tables of one materialization, and statements sent together: what a loop to a fixpoint is made of. Engines with
-   temporary tables use them; elsewhere a scratch table is a table of the model's schema, named after the model. #}
+{# Scratch tables of one materialization, and statements sent together: what a loop to a fixpoint is
+   made of. Engines with temporary tables use them; elsewhere a scratch table is a table of the
+   model's schema, named after the model. #}
 
 {% macro scratch(name) -%}
     {{ return(adapter.dispatch('scratch', 'cdp')(name)) }}
@@ -28,8 +29,15 @@
 
 {% macro emptied(names) -%}
     {%- set statements = [] -%}
-    {%- for name in names -%}{%- do statements.append('drop table if exists ' ~ cdp.scratch(name)) -%}{%- endfor -%}
+    {%- for name in names -%}
+        {%- do statements.append('drop table if exists ' ~ cdp.scratch(name)) -%}
+    {%- endfor -%}
     {{ return(statements) }}
+{%- endmacro %}
+
+{# A query for `run_all` to end with: how many rows a scratch table has. #}
+{% macro rows_in(name) -%}
+select count(*) from {{ cdp.scratch(name) }}
 {%- endmacro %}
 
 {# Run statements in order; returns the one value of the last, a query. #}
@@ -46,7 +54,8 @@
     {{ return(cdp.scalar(statements | join(';\n'))) }}
 {%- endmacro %}
 
-{# What a connection needs before a statement of many long expressions, as a pre-hook of all models. #}
+{# What a connection needs before a statement of many long expressions, as a pre-hook of all
+   models. #}
 {% macro unhurried() -%}
     {{ return(adapter.dispatch('unhurried', 'cdp')()) }}
 {%- endmacro %}
@@ -54,7 +63,8 @@
 {% macro default__unhurried() -%}
 {%- endmacro %}
 
-{# What a table needs once it is written, as a post-hook of every model: statistics, where the engine does not keep its own. #}
+{# What a table needs once it is written, as a post-hook of every model: statistics, where the
+   engine does not keep its own. #}
 {% macro settled() -%}
     {{ return(adapter.dispatch('settled', 'cdp')()) }}
 {%- endmacro %}

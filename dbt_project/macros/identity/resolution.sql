@@ -12,7 +12,8 @@
 {%- endmacro %}
 
 {% macro has_column(relation, name) -%}
-    {{ return(name in (adapter.get_columns_in_relation(relation) | map(attribute='name') | map('lower'))) }}
+    {%- set columns = adapter.get_columns_in_relation(relation) -%}
+    {{ return(name in (columns | map(attribute='name') | map('lower'))) }}
 {%- endmacro %}
 
 {# {number, after, signature} of the resolution that begins: it goes on after the last one that
@@ -21,16 +22,32 @@
     {%- if not execute or model.resource_type == 'unit_test' or not load_relation(overrides) -%}
         {{ return({'number': 1, 'after': -1, 'signature': ''}) }}
     {%- endif -%}
-    {%- set decided = run_query(
-        'select action, a_type, a_value, b_type, b_value from ' ~ overrides ~ ' order by 1, 2, 3, 4, 5'
-    ) -%}
+    {%- set decisions -%}
+select
+    action,
+    a_type,
+    a_value,
+    b_type,
+    b_value
+from {{ overrides }}
+order by 1, 2, 3, 4, 5
+    {%- endset -%}
+    {%- set decided = run_query(decisions) -%}
     {%- set signature = local_md5(decided.rows | map('list') | list | string) -%}
     {%- set begun = cdp.identity_step('current_resolution') -%}
     {%- set ended = cdp.identity_step('finished_resolution') -%}
     {%- set number = cdp.last_resolution_no(begun) -%}
     {%- set state = namespace(after=-1) -%}
-    {%- if begun and ended and not flags.FULL_REFRESH and cdp.identity_relation('identifiers') and cdp.keeps_all_sets() -%}
-        {%- set last = run_query('select resolution_no, through_arrival, signature from ' ~ ended) -%}
+    {%- set has_history = begun and ended and cdp.identity_relation('identifiers') -%}
+    {%- if has_history and not flags.FULL_REFRESH and cdp.keeps_all_sets() -%}
+        {%- set last_end -%}
+select
+    resolution_no,
+    through_arrival,
+    signature
+from {{ ended }}
+        {%- endset -%}
+        {%- set last = run_query(last_end) -%}
         {%- if last.rows | length and last.rows[0][0] == number and last.rows[0][2] == signature -%}
             {%- set state.after = last.rows[0][1] -%}
         {%- endif -%}
@@ -41,12 +58,15 @@
 {# The number of the last resolution that began. Where an older version of the project resolved,
    or the steps were dropped, the history knows it: a number is never used twice. #}
 {% macro last_resolution_no(begun) -%}
-    {%- if begun -%}{{ return(cdp.scalar('select max(resolution_no) from ' ~ begun) or 0) }}{%- endif -%}
+    {%- if begun -%}
+        {{ return(cdp.scalar('select max(resolution_no) from ' ~ begun) or 0) }}
+    {%- endif -%}
     {%- set state = namespace(last=0) -%}
     {%- for name in ['vitals', 'splits', 'renamings'] -%}
         {%- set history = cdp.identity_relation(name) -%}
         {%- if history and cdp.has_column(history, 'resolution_no') -%}
-            {%- set state.last = [state.last, cdp.scalar('select max(resolution_no) from ' ~ history) or 0] | max -%}
+            {%- set last = cdp.scalar('select max(resolution_no) from ' ~ history) or 0 -%}
+            {%- set state.last = [state.last, last] | max -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(state.last) }}
@@ -64,7 +84,9 @@
 {# The messages of this build are those that arrived after this. A literal, so that engines skip
    what they need not read. #}
 {% macro after_arrival() -%}
-    {%- if not execute or flags.FULL_REFRESH or model.resource_type == 'unit_test' -%}{{ return(-1) }}{%- endif -%}
+    {%- if not execute or flags.FULL_REFRESH or model.resource_type == 'unit_test' -%}
+        {{ return(-1) }}
+    {%- endif -%}
     {%- set resolution = cdp.identity_step('current_resolution') -%}
     {{ return(cdp.scalar('select after_arrival from ' ~ resolution) if resolution else -1) }}
 {%- endmacro %}
@@ -84,7 +106,9 @@
 
 {# Whether this resolution goes on after an earlier one. #}
 {% macro resolution_goes_on() -%}
-    {%- if not execute or flags.FULL_REFRESH or model.resource_type == 'unit_test' -%}{{ return(false) }}{%- endif -%}
+    {%- if not execute or flags.FULL_REFRESH or model.resource_type == 'unit_test' -%}
+        {{ return(false) }}
+    {%- endif -%}
     {%- set resolution = cdp.identity_step('current_resolution') -%}
     {{ return(resolution and cdp.scalar('select after_arrival from ' ~ resolution) >= 0) }}
 {%- endmacro %}
@@ -104,7 +128,9 @@
    one starts from the beginning, or where that one did not count. #}
 {% macro vitals_before() -%}
     {%- set vitals = cdp.earlier_identity('vitals') -%}
-    {%- if not vitals or not cdp.has_column(vitals, 'resolution_no') -%}{{ return(none) }}{%- endif -%}
+    {%- if not vitals or not cdp.has_column(vitals, 'resolution_no') -%}
+        {{ return(none) }}
+    {%- endif -%}
     {%- set last_vitals -%}
 select
     vitals.profiles,
@@ -123,7 +149,9 @@ inner join {{ cdp.identity_step('current_resolution') }} as resolution
 {% macro people_before() -%}
     {%- if not execute or model.resource_type == 'unit_test' -%}{{ return(none) }}{%- endif -%}
     {%- set resolution = cdp.identity_step('current_resolution') -%}
-    {%- if not resolution or cdp.scalar('select after_arrival from ' ~ resolution) >= 0 -%}{{ return(none) }}{%- endif -%}
+    {%- if not resolution or cdp.scalar('select after_arrival from ' ~ resolution) >= 0 -%}
+        {{ return(none) }}
+    {%- endif -%}
     {{ return(cdp.identity_relation('identifiers')) }}
 {%- endmacro %}
 
@@ -133,7 +161,8 @@ inner join {{ cdp.identity_step('current_resolution') }} as resolution
     {%- set before = cdp.people_before() -%}
     {%- set ended = cdp.identity_step('finished_resolution') if before else none -%}
     {%- if ended and load_relation(this) -%}
-        {%- set unfinished = 'resolution_no > ' ~ (cdp.scalar('select max(resolution_no) from ' ~ ended) or 0) -%}
+        {%- set last_ended = cdp.scalar('select max(resolution_no) from ' ~ ended) or 0 -%}
+        {%- set unfinished = 'resolution_no > ' ~ last_ended -%}
         {%- if cdp.scalar('select count(*) from ' ~ this ~ ' where ' ~ unfinished) -%}
 delete from {{ this }}
 where {{ unfinished }} and not exists (
@@ -145,7 +174,10 @@ where {{ unfinished }} and not exists (
             profile_id as held_by
         from {{ before }}
     ) as held
-    where held.held_type = identifier_type and held.held_value = identifier_value and held.held_by = into_profile_id
+    where
+        held.held_type = identifier_type
+        and held.held_value = identifier_value
+        and held.held_by = into_profile_id
 )
         {%- endif -%}
     {%- endif -%}
@@ -166,9 +198,19 @@ using (
     group by kept.identifier
 ) as again
 on known.identifier = again.identifier
-when matched and (again.first_seen_at < known.first_seen_at or again.last_seen_at > known.last_seen_at) then update set
-    first_seen_at = case when again.first_seen_at < known.first_seen_at then again.first_seen_at else known.first_seen_at end,
-    last_seen_at = case when again.last_seen_at > known.last_seen_at then again.last_seen_at else known.last_seen_at end
+when matched
+    and (
+        again.first_seen_at < known.first_seen_at or again.last_seen_at > known.last_seen_at
+    )
+then update set
+    first_seen_at = case
+        when again.first_seen_at < known.first_seen_at then again.first_seen_at
+        else known.first_seen_at
+    end,
+    last_seen_at = case
+        when again.last_seen_at > known.last_seen_at then again.last_seen_at
+        else known.last_seen_at
+    end
     {%- endif -%}
 {%- endmacro %}
 
@@ -181,7 +223,11 @@ when matched and (again.first_seen_at < known.first_seen_at or again.last_seen_a
         {%- if resolution and load_relation(this) -%}
             {%- set after = cdp.scalar('select after_arrival from ' ~ resolution) -%}
             {%- if after < 0 or arrives -%}
-                {%- do run_query('delete from ' ~ this ~ (' where arrival > ' ~ after if after >= 0 else '')) -%}
+                {%- set outdated -%}
+delete from {{ this }}
+{% if after >= 0 %}where arrival > {{ after }}{% endif %}
+                {%- endset -%}
+                {%- do run_query(outdated) -%}
             {%- endif -%}
         {%- endif -%}
     {%- endif -%}

@@ -7,7 +7,8 @@
 {# 1 is the strongest; an undeclared type comes last. #}
 {% macro identifier_priority(type) -%}
     case {{ type }}
-        {% for name, rule in var('identity')['identifiers'].items() %}when '{{ name }}' then {{ rule['priority'] }}
+        {% for name, rule in var('identity')['identifiers'].items() -%}
+        when '{{ name }}' then {{ rule['priority'] }}
         {% endfor %}
         else 1000000
     end
@@ -16,7 +17,8 @@
 {# How many values of a type one profile may ever hold. #}
 {% macro identifier_limit(type) -%}
     case
-        {% for name, rule in var('identity')['identifiers'].items() if rule.get('limit') %}when {{ type }} = '{{ name }}' then {{ rule['limit'] }}
+        {% for name, rule in var('identity')['identifiers'].items() if rule.get('limit') -%}
+        when {{ type }} = '{{ name }}' then {{ rule['limit'] }}
         {% endfor %}
         when true then 1000000000
     end

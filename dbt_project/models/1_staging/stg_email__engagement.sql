@@ -1,6 +1,9 @@
--- What people did with our e-mails: delivered, opened, clicked, unsubscribed. One row per landed record.
+-- What people did with our e-mails: delivered, opened, clicked, unsubscribed.
+-- One row per landed record.
 with records as (
-    {{ landed(source('email', 'engagement'), ['event_id', 'email', 'event', 'campaign', 'occurred_at']) }}
+    {{ landed(source('email', 'engagement'), [
+        'event_id', 'email', 'event', 'campaign', 'occurred_at',
+    ]) }}
 ),
 
 timed as (

@@ -32,7 +32,9 @@ spelled as (
         received_at,
         profile_id,
         identifier_type,
-        {{ spelled_identifier('identifier_type', 'value_as_given', plain='is_plain') }} as identifier_value
+        {{ spelled_identifier(
+            'identifier_type', 'value_as_given', plain='is_plain',
+        ) }} as identifier_value
     from entries
 )
 

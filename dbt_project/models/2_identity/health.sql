@@ -7,7 +7,9 @@ with sizes as (
     select
         profile_id,
         count(*) as held,
-        max(case when identifier_type in ('user_id', 'email', 'phone') then 1 else 0 end) as is_known
+        max(
+            case when identifier_type in ('user_id', 'email', 'phone') then 1 else 0 end
+        ) as is_known
     from {{ ref('identifiers') }}
     group by profile_id
 ),
@@ -28,7 +30,9 @@ spelled as (
     select
         profile_id,
         identifier_type,
-        {{ spelled_identifier('identifier_type', 'value_as_given', plain='is_plain') }} as identifier_value
+        {{ spelled_identifier(
+            'identifier_type', 'value_as_given', plain='is_plain',
+        ) }} as identifier_value
     from entries
     where item_count > 1
 ),

@@ -1,5 +1,5 @@
--- What each person allows now: the latest word on a purpose counts; of two at the same moment, the denial.
--- One row per (profile, regulation, purpose).
+-- What each person allows now: the latest word on a purpose counts; of two at the same moment, the
+-- denial. One row per (profile, regulation, purpose).
 with stated as (
     select
         messages.message_id,
@@ -8,7 +8,8 @@ with stated as (
         messages.consent,
         set_owners.profile_id
     from {{ ref('messages') }} as messages
-    inner join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
+    inner join {{ ref('set_owners') }} as set_owners
+        on set_owners.identifiers = messages.identifiers
     where messages.consent is not null and set_owners.profile_id is not null
 ),
 

@@ -1,5 +1,5 @@
--- Orders that people placed, in their latest version (a source may tell of one order several times, as its status
--- changes). One row per order_id.
+-- Orders that people placed, in their latest version (a source may tell of one order several times,
+-- as its status changes). One row per order_id.
 with told as (
     select
         profile_id,
@@ -21,7 +21,9 @@ with told as (
 
 judged as (
     {{ with_judged_money(
-        'told', {'total_money': 'total', 'revenue_money': 'revenue', 'value_money': 'order_value'}, 'stated_currency'
+        'told',
+        {'total_money': 'total', 'revenue_money': 'revenue', 'value_money': 'order_value'},
+        'stated_currency',
     ) }}
 ),
 
@@ -55,7 +57,10 @@ select
     {{ amount_of_money('money') }} as amount,
     {{ currency_of_money('money') }} as currency,
     -- Nothing turns another currency into dollars yet.
-    case when money is null then 'no_amount' when money not like 'USD %' then 'no_rate' end as amount_missing_reason,
+    case
+        when money is null then 'no_amount'
+        when money not like 'USD %' then 'no_rate'
+    end as amount_missing_reason,
     coalesce(status, 'completed') as status,
     message_id
 from latest

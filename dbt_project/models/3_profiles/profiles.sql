@@ -4,17 +4,21 @@ with seen as (
         profile_id,
         min(first_seen_at) as first_seen_at,
         max(last_seen_at) as last_seen_at,
-        max(case when identifier_type in ('user_id', 'email', 'phone') then 1 else 0 end) = 1 as is_known
+        max(
+            case when identifier_type in ('user_id', 'email', 'phone') then 1 else 0 end
+        ) = 1 as is_known
     from {{ ref('identifiers') }}
     group by profile_id
 ),
 
 known_traits as (
     select
+        {% for trait in catalogue_traits() %}
+        max(
+            case when trait = '{{ trait }}' then {{ json_scalar('value') }} end
+        ) as {{ column_name(trait) }},
+        {% endfor %}
         profile_id
-        {%- for trait in catalogue_traits() %},
-        max(case when trait = '{{ trait }}' then {{ json_scalar('value') }} end) as {{ column_name(trait) }}
-        {%- endfor %}
     from {{ ref('traits') }}
     group by profile_id
 )
@@ -23,9 +27,11 @@ select
     seen.profile_id,
     seen.first_seen_at,
     seen.last_seen_at,
-    seen.is_known
-    {%- for trait, entry in catalogue_traits().items() %},
-    {{ catalogue_value('known_traits.' ~ column_name(trait), entry['type']) }} as {{ column_name(trait) }}
-    {%- endfor %}
+    seen.is_known{{ ',' if catalogue_traits() }}
+{% for trait, entry in catalogue_traits().items() %}
+    {{ catalogue_value(
+        'known_traits.' ~ column_name(trait), entry['type']
+    ) }} as {{ column_name(trait) }}{{ ',' if not loop.last }}
+{% endfor %}
 from seen
 left join known_traits on known_traits.profile_id = seen.profile_id

@@ -19,7 +19,9 @@ with told as (
 
 judged as (
     {{ with_judged_money(
-        'told', {'total_money': 'total', 'revenue_money': 'revenue', 'value_money': 'refund_value'}, 'stated_currency'
+        'told',
+        {'total_money': 'total', 'revenue_money': 'revenue', 'value_money': 'refund_value'},
+        'stated_currency',
     ) }}
 ),
 
@@ -52,7 +54,10 @@ select
     {{ amount_of_money('money') }} as amount,
     {{ currency_of_money('money') }} as currency,
     -- Nothing turns another currency into dollars yet.
-    case when money is null then 'no_amount' when money not like 'USD %' then 'no_rate' end as amount_missing_reason,
+    case
+        when money is null then 'no_amount'
+        when money not like 'USD %' then 'no_rate'
+    end as amount_missing_reason,
     message_id
 from latest
 where profile_id is not null

@@ -1,6 +1,6 @@
--- What is known about each person and why: of all identify messages of a person, the latest that set a trait wins, by
--- time of event, then by arrival; a null removes the trait, a blank says nothing. Traits go by the catalogue's names.
--- One row per (profile, trait).
+-- What is known about each person and why: of all identify messages of a person, the latest that
+-- set a trait wins, by time of event, then by arrival; a null removes the trait, a blank says
+-- nothing. Traits go by the catalogue's names. One row per (profile, trait).
 {% set told = ['profile_id', 'message_id', 'source', 'occurred_at', 'arrival', 'behind'] %}
 with identifies as (
     select
@@ -12,21 +12,30 @@ with identifies as (
         messages.context_traits,
         set_owners.profile_id
     from {{ ref('messages') }} as messages
-    inner join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
+    inner join {{ ref('set_owners') }} as set_owners
+        on set_owners.identifiers = messages.identifiers
     where messages.type = 'identify' and set_owners.profile_id is not null
 ),
 
 -- A key in traits wins over the same in context.traits.
 objects as (
     select
-        profile_id, message_id, source, occurred_at, arrival,
+        profile_id,
+        message_id,
+        source,
+        occurred_at,
+        arrival,
         0 as behind,
         traits as entries
     from identifies
     where traits is not null
     union all
     select
-        profile_id, message_id, source, occurred_at, arrival,
+        profile_id,
+        message_id,
+        source,
+        occurred_at,
+        arrival,
         1 as behind,
         context_traits as entries
     from identifies
@@ -99,8 +108,11 @@ ranked as (
         row_number() over (
             partition by profile_id, trait
             order by
-                occurred_at desc, arrival desc, behind,
-                case when value = 'null' then 1 else 0 end, place_of_path
+                occurred_at desc,
+                arrival desc,
+                behind asc,
+                case when value = 'null' then 1 else 0 end asc,
+                place_of_path asc
         ) as place
     from writes
 )

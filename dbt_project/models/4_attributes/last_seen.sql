@@ -1,4 +1,5 @@
--- When a person last did something themselves; mail that we sent does not count. One row per person with activity.
+-- When a person last did something themselves; mail that we sent does not count.
+-- One row per person with activity.
 select
     profile_id,
     max(occurred_at) as last_seen_at

@@ -1,4 +1,5 @@
--- How many orders a person placed (cancelled ones do not count). One row per person who ever ordered.
+-- How many orders a person placed (cancelled ones do not count).
+-- One row per person who ever ordered.
 select
     profile_id,
     cast(count(*) as {{ dbt.type_bigint() }}) as order_count

@@ -1,5 +1,5 @@
--- Visits in the last 30 days: page, screen and track messages of one person that follow each other within 30 minutes
--- are one session. One row per person with a session.
+-- Visits in the last 30 days: page, screen and track messages of one person that follow each other
+-- within 30 minutes are one session. One row per person with a session.
 with activity as (
     select
         profile_id,
@@ -9,7 +9,7 @@ with activity as (
     where
         profile_id is not null
         and type in ('page', 'screen', 'track')
-        and source in ('{{ var("visit_sources") | join("', '") }}')
+        and source in ({{ string_literals(var('visit_sources')) }})
         and {{ happened('occurred_at', last_days=30) }}
 )
 

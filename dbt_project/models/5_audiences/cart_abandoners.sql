@@ -1,4 +1,5 @@
--- People who put a trip into their cart in the last 7 days and have not ordered since. One row per member.
+-- People who put a trip into their cart in the last 7 days and have not ordered since.
+-- One row per member.
 with added as (
     select
         profile_id,

@@ -1,6 +1,6 @@
--- Each entry into and exit from an audience that a build saw. One row per change; append-only, never rebuilt.
--- The audiences write here themselves, through the hooks on their folder; this model only closes the stays of audiences
--- that no longer exist.
+-- Each entry into and exit from an audience that a build saw. One row per change; append-only,
+-- never rebuilt. The audiences write here themselves, through the hooks on their folder; this model
+-- only closes the stays of audiences that no longer exist.
 {{ config(materialized='incremental', incremental_strategy='append', full_refresh=false) }}
 
 {% if is_incremental() %}

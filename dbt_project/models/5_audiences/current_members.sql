@@ -1,5 +1,6 @@
--- Who is in which audience now, and since when. One row per audience and member. Each audience keeps its rows here itself, in
--- the transaction that writes its changes; made from the changes where this relation is missing.
+-- Who is in which audience now, and since when. One row per audience and member. Each audience
+-- keeps its rows here itself, in the transaction that writes its changes; made from the changes
+-- where this relation is missing.
 {{ config(
     materialized='incremental' if members_are_kept() else 'view',
     incremental_strategy='append',

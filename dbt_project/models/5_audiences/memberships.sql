@@ -1,5 +1,6 @@
--- Stays in audiences, with entry and exit. One row per stay; exited_at is null for a member of today. Entries and exits take
--- turns, so that the nth exit ends the nth stay, also where several builds stand at one moment. A stay of no length is none.
+-- Stays in audiences, with entry and exit. One row per stay; exited_at is null for a member of
+-- today. Entries and exits take turns, so that the nth exit ends the nth stay, also where several
+-- builds stand at one moment. A stay of no length is none.
 {{ config(materialized='view') }}
 
 with numbered as (
@@ -27,4 +28,6 @@ left join numbered as exits
         and exits.profile_id = entries.profile_id
         and exits.stay_no = entries.stay_no
         and exits.change = 'exited'
-where entries.change = 'entered' and (exits.changed_at is null or exits.changed_at > entries.changed_at)
+where
+    entries.change = 'entered'
+    and (exits.changed_at is null or exits.changed_at > entries.changed_at)

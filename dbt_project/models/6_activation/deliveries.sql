@@ -1,4 +1,5 @@
--- The ledger: each attempt at delivering one operation, as delivery wrote it. One row per attempt; append-only.
+-- The ledger: each attempt at delivering one operation, as delivery wrote it.
+-- One row per attempt; append-only.
 {{ config(materialized='view') }}
 -- Its check looks at what was delivered since the build before this one: builds comes first.
 -- depends_on: {{ ref('builds') }}

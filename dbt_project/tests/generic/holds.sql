@@ -1,5 +1,7 @@
-{# What a model promises, as one check: one query, which has a row for each promise that is broken and says by how many rows.
+{# What a model promises, as one check: one query, which has a row for each promise that is broken
+   and says by how many rows.
 
+<<<<<<< HEAD
 never_null: columns. unique: columns, lists of columns that are unique together, or {columns: [...], where: "condition"}.
 accepted_values: {column: [values]}. relationships: {column: {to: "{{ ref('model') }}", field: column}}; a null relates to nothing.
 this_build: the condition that the rows of this build meet, for a relation that keeps those of earlier ones: a check that passed in the build
@@ -10,20 +12,34 @@ where it failed. #}
     model, never_null, unique, accepted_values, relationships,
     this_build=this_build if this_build and cdp.looks_at_this_build() else none,
 ) }}
+=======
+   never_null: columns.
+   unique: columns, lists of columns that are unique together, or
+     {columns: [...], where: "condition"}.
+   accepted_values: {column: [values]}.
+   relationships: {column: {to: "{{ ref('model') }}", field: column}}; a null relates to nothing. #}
+{% test holds(model, never_null=[], unique=[], accepted_values={}, relationships={}) %}
+{{ cdp.broken_promises(model, never_null, unique, accepted_values, relationships) }}
+>>>>>>> ws-sql
 {% endtest %}
 
-{# An audience: its members are people, each once, and exactly those who were seen to enter and not to leave. #}
+{# An audience: its members are people, each once, and exactly those who were seen to enter and not
+   to leave. #}
 {% test is_audience(model, never_null=[], unique=[], accepted_values={}) %}
 {% set history %}
 select coalesce(members.profile_id, known.profile_id)
 from {{ model }} as members
-full outer join (select profile_id from {{ ref('current_members') }} where audience = '{{ model.identifier }}') as known
-    on known.profile_id = members.profile_id
+full outer join (
+    select profile_id
+    from {{ ref('current_members') }}
+    where audience = '{{ model.identifier }}'
+) as known on known.profile_id = members.profile_id
 where members.profile_id is null or known.profile_id is null
 {% endset %}
 {{ cdp.broken_promises(
     model, ['profile_id'] + never_null, ['profile_id'] + unique, accepted_values,
-    {'profile_id': {'to': ref('profiles'), 'field': 'profile_id'}}, {'members_match_history': history}
+    {'profile_id': {'to': ref('profiles'), 'field': 'profile_id'}},
+    {'members_match_history': history}
 ) }}
 {% endtest %}
 

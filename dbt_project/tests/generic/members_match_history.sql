@@ -1,4 +1,5 @@
-{# An audience's members are exactly its open stays: whoever is in was seen to enter, whoever left was seen to leave. #}
+{# An audience's members are exactly its open stays: whoever is in was seen to enter, whoever left
+   was seen to leave. #}
 {% test members_match_history(model) %}
 select coalesce(members.profile_id, stays.profile_id) as profile_id
 from {{ model }} as members

@@ -2,5 +2,8 @@
 {% test never_null(model, columns) %}
 select *
 from {{ model }}
-where {% for column in columns %}{{ cdp.column_name(column) }} is null{{ ' or ' if not loop.last }}{% endfor %}
+where
+    {%- for column in columns %}
+    {{ 'or ' if not loop.first }}{{ cdp.column_name(column) }} is null
+    {%- endfor %}
 {% endtest %}

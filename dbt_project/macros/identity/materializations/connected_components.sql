@@ -16,8 +16,13 @@
    with one row per node that is not the smallest of its component; root is the smallest. Returns
    the number of rounds. #}
 {% macro components_of(edges, into) -%}
+    {%- set edges_at_first -%}
+(
+{{ cdp.edges_in_order(edges) }}
+)
+    {%- endset -%}
     {%- set state = namespace(
-        round=0, jump=0, jumps=0, open=1, moving=0, moves=[], edges='(' ~ cdp.edges_in_order(edges) ~ ')'
+        round=0, jump=0, jumps=0, open=1, moving=0, moves=[], edges=edges_at_first
     ) -%}
     {%- for _ in range(10000) -%}
         {%- if state.open == 0 -%}{%- break -%}{%- endif -%}
@@ -39,7 +44,7 @@
             {%- set state.moving = cdp.run_all(
                 cdp.filled(to, cdp.pointers_after_a_jump(cdp.scratch(from)))
                 + cdp.emptied([from])
-                + ['select coalesce(sum(moved), 0) from ' ~ cdp.scratch(to)]
+                + [cdp.pointers_that_moved(cdp.scratch(to))]
             ) -%}
         {%- endfor -%}
         {%- set state.jumps = state.jumps + state.jump -%}
@@ -50,7 +55,7 @@
         {%- set state.open = cdp.run_all(
             cdp.filled(left_edges, cdp.edges_between_ends(state.edges, cdp.scratch(pointers)))
             + (cdp.emptied(['edges_' ~ (state.round - 1)]) if state.round > 1 else [])
-            + ['select count(*) from ' ~ cdp.scratch(left_edges)]
+            + [cdp.rows_in(left_edges)]
         ) -%}
         {%- set state.edges = cdp.scratch(left_edges) -%}
     {%- endfor -%}
@@ -64,7 +69,7 @@
         {%- set moves, later = state.moves[round - 1], 'roots_' ~ (round + 1) -%}
         {%- set to = into if round == 1 else 'roots_' ~ round -%}
         {%- if loop.first -%}
-            {%- set roots = 'select instance, node, root from ' ~ cdp.scratch(moves) -%}
+            {%- set roots = cdp.roots_of_last_round(cdp.scratch(moves)) -%}
             {%- do statements.extend(cdp.filled(to, roots) + cdp.emptied([moves])) -%}
         {%- else -%}
             {%- set roots = cdp.roots_of_two_rounds(cdp.scratch(moves), cdp.scratch(later)) -%}
@@ -72,7 +77,8 @@
         {%- endif -%}
     {%- endfor -%}
     {%- do cdp.run_all(statements + ['select 1']) -%}
-    {%- do log(this.identifier ~ ': components settled after ' ~ state.round ~ ' rounds, ' ~ state.jumps ~ ' jumps', info=false) -%}
+    {%- set settled = 'settled after ' ~ state.round ~ ' rounds, ' ~ state.jumps ~ ' jumps' -%}
+    {%- do log(this.identifier ~ ': components ' ~ settled, info=false) -%}
     {{ return(state.round) }}
 {%- endmacro %}
 
@@ -112,6 +118,12 @@ from {{ pointers }} as here
 left join {{ pointers }} as there on there.instance = here.instance and there.node = here.root
 {%- endmacro %}
 
+{# How many pointers the last jump moved. #}
+{% macro pointers_that_moved(pointers) -%}
+select coalesce(sum(moved), 0)
+from {{ pointers }}
+{%- endmacro %}
+
 {% macro edges_between_ends(edges, pointers) -%}
 {%- set moved -%}
 (
@@ -120,11 +132,21 @@ left join {{ pointers }} as there on there.instance = here.instance and there.no
         coalesce(left_end.root, edges.a) as a,
         coalesce(right_end.root, edges.b) as b
     from {{ edges }} as edges
-    left join {{ pointers }} as left_end on left_end.instance = edges.instance and left_end.node = edges.a
-    left join {{ pointers }} as right_end on right_end.instance = edges.instance and right_end.node = edges.b
+    left join {{ pointers }} as left_end
+        on left_end.instance = edges.instance and left_end.node = edges.a
+    left join {{ pointers }} as right_end
+        on right_end.instance = edges.instance and right_end.node = edges.b
 ) as moved
 {%- endset -%}
 {{ cdp.edges_in_order(moved) }}
+{%- endmacro %}
+
+{% macro roots_of_last_round(moves) -%}
+select
+    instance,
+    node,
+    root
+from {{ moves }}
 {%- endmacro %}
 
 {% macro roots_of_two_rounds(earlier, later) -%}
@@ -150,8 +172,13 @@ from {{ later }}
     {{ run_hooks(pre_hooks, inside_transaction=true) }}
     {%- do cdp.run_all(cdp.filled('input', sql) + ['select 1']) -%}
     {%- do cdp.components_of(cdp.scratch('input'), 'result') -%}
-    {%- set named = 'node as ' ~ config.require('node') ~ ', root as ' ~ config.require('root') -%}
-    {%- do cdp.replace_table(target_relation, 'select ' ~ named ~ ' from ' ~ cdp.scratch('result')) -%}
+    {%- set components -%}
+select
+    node as {{ config.require('node') }},
+    root as {{ config.require('root') }}
+from {{ cdp.scratch('result') }}
+    {%- endset -%}
+    {%- do cdp.replace_table(target_relation, components) -%}
     {%- do cdp.run_all(cdp.emptied(['input', 'result']) + ['select 1']) -%}
     {{ run_hooks(post_hooks, inside_transaction=true) }}
     {%- do adapter.commit() -%}

@@ -25,7 +25,9 @@
 
 {% macro duckdb__replace_table(target_relation, sql) -%}
     {%- set existing = adapter.get_relation(this.database, this.schema, this.identifier) -%}
-    {%- if existing and not existing.is_table -%}{%- do adapter.drop_relation(existing) -%}{%- endif -%}
+    {%- if existing and not existing.is_table -%}
+        {%- do adapter.drop_relation(existing) -%}
+    {%- endif -%}
     {%- call statement('main') -%}
         {{ cdp.written_for_this_build() }};
         create or replace table {{ target_relation }} as (

@@ -26,8 +26,7 @@
     {#- 1. moments #}
     {%- set search = namespace(half=1, levels=0) -%}
     {%- set last_moment = cdp.run_all(
-        cdp.filled('level_0', cdp.edges_by_moment(sql))
-        + ['select coalesce(max(moment), 0) from ' ~ cdp.scratch('level_0')]
+        cdp.filled('level_0', cdp.edges_by_moment(sql)) + [cdp.last_moment(cdp.scratch('level_0'))]
     ) -%}
     {%- for _ in range(63) -%}
         {%- if search.half > last_moment -%}{%- break -%}{%- endif -%}
@@ -39,9 +38,10 @@
     {%- for level in range(1, search.levels + 1) -%}
         {%- set search.half = search.half // 2 -%}
         {%- set from, to = 'level_' ~ (level - 1), 'level_' ~ level -%}
-        {%- do cdp.components_of(cdp.edges_of_first_half(cdp.scratch(from), search.half), 'roots') -%}
+        {%- set edges, roots = cdp.scratch(from), cdp.scratch('roots') -%}
+        {%- do cdp.components_of(cdp.edges_of_first_half(edges, search.half), 'roots') -%}
         {%- do cdp.run_all(
-            cdp.filled(to, cdp.edges_of_both_halves(cdp.scratch(from), cdp.scratch('roots'), search.half))
+            cdp.filled(to, cdp.edges_of_both_halves(edges, roots, search.half))
             + cdp.emptied([from, 'roots'])
             + ['select 1']
         ) -%}
@@ -50,7 +50,8 @@
     {#- 3. joins #}
     {%- set last = 'level_' ~ search.levels -%}
     {%- do cdp.components_of(cdp.scratch(last), 'roots') -%}
-    {%- do cdp.replace_table(target_relation, cdp.joins_of_moments(cdp.scratch(last), cdp.scratch('roots'))) -%}
+    {%- set joins = cdp.joins_of_moments(cdp.scratch(last), cdp.scratch('roots')) -%}
+    {%- do cdp.replace_table(target_relation, joins) -%}
     {%- do cdp.run_all(cdp.emptied(['roots', last]) + ['select 1']) -%}
     {%- do log(this.identifier ~ ': ' ~ search.levels ~ ' halvings', info=false) -%}
 
@@ -63,7 +64,9 @@
 {% macro edges_by_moment(sql) -%}
 select
     cast(dense_rank() over (order by instance) as {{ dbt.type_bigint() }}) as instance,
-    cast(dense_rank() over (partition by instance order by arrival) - 1 as {{ dbt.type_bigint() }}) as moment,
+    cast(
+        dense_rank() over (partition by instance order by arrival) - 1 as {{ dbt.type_bigint() }}
+    ) as moment,
     a,
     b,
     arrival,
@@ -72,6 +75,11 @@ select
 from (
 {{ sql }}
 ) as edges
+{%- endmacro %}
+
+{% macro last_moment(edges) -%}
+select coalesce(max(moment), 0)
+from {{ edges }}
 {%- endmacro %}
 
 {% macro edges_of_first_half(edges, half) -%}

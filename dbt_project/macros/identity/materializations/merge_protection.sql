@@ -44,20 +44,24 @@
     {%- set open, merged = cdp.scratch('open'), cdp.scratch('merged') -%}
 
     {#- Before the rounds #}
+    {%- set cuts = cdp.scratch('dropped_0') -%}
     {%- set state.left = cdp.run_all(
         cdp.filled('contested', sql)
         + cdp.filled('dropped_0', cdp.protection_cuts(contested, decisions))
-        + cdp.filled('waiting_0', cdp.protection_waiting_at_first(contested, cdp.scratch('dropped_0')))
+        + cdp.filled('waiting_0', cdp.protection_waiting_at_first(contested, cuts))
         + cdp.filled('usage_0', cdp.protection_usage_at_first(contested, limits))
-        + ['select count(*) from ' ~ cdp.scratch('waiting_0')]
+        + [cdp.rows_in('waiting_0')]
     ) -%}
 
     {%- for _ in range(100000) -%}
         {%- if state.left == 0 -%}{%- break -%}{%- endif -%}
         {%- set before, after = state.round % 2, (state.round + 1) % 2 -%}
         {%- set state.round = state.round + 1 -%}
-        {%- set dropped, waiting = cdp.scratch('dropped_' ~ before), cdp.scratch('waiting_' ~ before) -%}
+        {%- set dropped = cdp.scratch('dropped_' ~ before) -%}
+        {%- set waiting = cdp.scratch('waiting_' ~ before) -%}
         {%- set usage = cdp.scratch('usage_' ~ before) -%}
+
+        {#- 1. judged, 2. weakest, 3. open, 4. merged, 5. the next round's #}
         {%- set state.left = cdp.run_all(
             cdp.filled('judged', cdp.protection_judged(waiting, usage))
             + cdp.filled('weakest', cdp.protection_weakest(waiting, judged))
@@ -66,18 +70,27 @@
             + cdp.filled('dropped_' ~ after, cdp.protection_dropped(dropped, weakest))
             + cdp.filled('waiting_' ~ after, cdp.protection_waiting(open, merged))
             + cdp.filled('usage_' ~ after, cdp.protection_usage(usage, merged))
-            + ['select count(*) from ' ~ cdp.scratch('waiting_' ~ after)]
+            + [cdp.rows_in('waiting_' ~ after)]
         ) -%}
     {%- endfor -%}
     {%- if state.left > 0 -%}
-        {{ exceptions.raise_compiler_error('Merge protection did not settle after ' ~ state.round ~ ' rounds.') }}
+        {{ exceptions.raise_compiler_error(
+            'Merge protection did not settle after ' ~ state.round ~ ' rounds.'
+        ) }}
     {%- endif -%}
 
-    {%- set all_dropped = cdp.scratch('dropped_' ~ state.round % 2) -%}
-    {%- do cdp.replace_table(target_relation, 'select arrival, identifier, rule from ' ~ all_dropped) -%}
+    {%- set all_dropped -%}
+select
+    arrival,
+    identifier,
+    rule
+from {{ cdp.scratch('dropped_' ~ state.round % 2) }}
+    {%- endset -%}
+    {%- do cdp.replace_table(target_relation, all_dropped) -%}
     {%- do cdp.run_all(
         cdp.emptied([
-            'contested', 'judged', 'weakest', 'open', 'merged', 'dropped_0', 'dropped_1', 'waiting_0', 'waiting_1', 'usage_0', 'usage_1',
+            'contested', 'judged', 'weakest', 'open', 'merged',
+            'dropped_0', 'dropped_1', 'waiting_0', 'waiting_1', 'usage_0', 'usage_1',
         ])
         + ['select 1']
     ) -%}
@@ -96,11 +109,14 @@ select distinct
     'cut' as rule
 from {{ decisions }} as cuts
 inner join {{ contested }} as one on one.identifier = cuts.a_identifier
-inner join {{ contested }} as other on other.arrival = one.arrival and other.identifier = cuts.b_identifier
+inner join {{ contested }} as other
+    on other.arrival = one.arrival and other.identifier = cuts.b_identifier
 inner join {{ contested }} as gone
     on
         gone.arrival = one.arrival
-        and gone.stands_with = case when one.drop_order > other.drop_order then one.identifier else other.identifier end
+        and gone.stands_with = case
+            when one.drop_order > other.drop_order then one.identifier else other.identifier
+        end
 where cuts.action = 'cut'
 {%- endmacro %}
 
@@ -137,7 +153,12 @@ select
         when
             min(touched.stands_with) = max(touched.stands_with)
             and max(
-                case when touched.identifier = touched.stands_with and touched.holder = -touched.identifier then 1 else 0 end
+                case
+                    when touched.identifier = touched.stands_with
+                        and touched.holder = -touched.identifier
+                        then 1
+                    else 0
+                end
             ) = 1
             then null
         else max(broken.is_broken)

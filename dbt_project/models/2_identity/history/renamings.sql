@@ -56,10 +56,10 @@ cross join {{ ref('current_build') }} as current_build
 cross join {{ ref('current_resolution') }} as current_resolution
 where
     counted.people > 0
-    {%- if is_incremental() %}
+{% if is_incremental() %}
     -- The model may run again, over people whom this resolution has moved already.
     and current_resolution.resolution_no > (
         select coalesce(max(earlier.resolution_no), 0)
         from {{ this }} as earlier
     )
-    {%- endif %}
+{% endif %}

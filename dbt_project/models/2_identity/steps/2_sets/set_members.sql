@@ -23,7 +23,9 @@ spelled as (
         item_count,
         place,
         identifier_type,
-        {{ spelled_identifier('identifier_type', 'value_as_given', plain='is_plain') }} as identifier_value
+        {{ spelled_identifier(
+            'identifier_type', 'value_as_given', plain='is_plain',
+        ) }} as identifier_value
     from entries
 )
 

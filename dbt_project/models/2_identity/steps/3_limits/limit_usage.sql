@@ -80,7 +80,9 @@ from (
         known.founded_at as holder,
         coalesce(forced.handle, known.identifier) as identifier,
         coalesce(group_types.identifier_type, known.identifier_type) as rule,
-        {{ identifier_limit('coalesce(group_types.identifier_type, known.identifier_type)') }} as allowed
+        {{ identifier_limit(
+            'coalesce(group_types.identifier_type, known.identifier_type)'
+        ) }} as allowed
     from {{ earlier_identifiers }} as known
     left join {{ ref('forced') }} as forced on forced.identifier = known.identifier
     left join group_types on group_types.handle = forced.handle
