@@ -15,9 +15,11 @@ import pydantic
 import yaml
 from jinja2.sandbox import SandboxedEnvironment
 
-from cdp_orchestration import destinations, sources
+from cdp_orchestration.destinations.base import Destination
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
+from cdp_orchestration.kinds import DESTINATIONS, SOURCES
+from cdp_orchestration.sources.base import Source
 
 DEFS = Path(__file__).resolve().parent / "defs"
 
@@ -42,14 +44,14 @@ class Connection:
         """The attributes with templates filled in. Raises StopAndTell for a missing variable."""
         return render(self.attributes, self.where)
 
-    def source(self, home: Home) -> sources.Source:
+    def source(self, home: Home) -> Source:
         """The connector, ready to pull."""
-        connector = sources.KINDS[self.kind]
+        connector = SOURCES[self.kind]
         return connector(_validated(connector.Config, self.rendered(), self.where), home.root)
 
-    def destination(self, home: Home) -> destinations.Destination:
+    def destination(self, home: Home) -> Destination:
         """The connector, ready to send."""
-        connector = destinations.KINDS[self.kind]
+        connector = DESTINATIONS[self.kind]
         return connector(_validated(connector.Config, self.rendered(), self.where), home.root)
 
     @cached_property
@@ -60,7 +62,7 @@ class Connection:
 
 def connection(side: str, name: str, attributes: dict[str, Any], where: str) -> Connection:
     """A checked connection. `side` is 'sources' or 'destinations'. Raises StopAndTell naming file, field and remedy."""
-    kinds: dict[str, Any] = sources.KINDS if side == "sources" else destinations.KINDS
+    kinds: dict[str, Any] = SOURCES if side == "sources" else DESTINATIONS
     attributes = dict(attributes)
     schedule = attributes.pop("schedule", None) if side == "sources" else None
     waits_for = attributes.pop("waits_for", None) if side == "destinations" else None

@@ -12,7 +12,7 @@ from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.places import NOWHERE, Place
 from cdp_orchestration.delivery.plan import holdings, plans_folder
 from cdp_orchestration.delivery.sync import Sync, declared_syncs, read_sync
-from cdp_orchestration.destinations import Destination
+from cdp_orchestration.destinations.base import Destination
 from cdp_orchestration.errors import CdpError, StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.project.manifest import current_manifest

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdp_orchestration.errors import StopAndTell
-from cdp_orchestration.sources import KINDS
+from cdp_orchestration.kinds import SOURCES
 from cdp_orchestration.sources.cursors import kind_of_all, parsed_time
 
 NOW = datetime(2026, 11, 1)
@@ -38,7 +38,7 @@ class Table:
     def __init__(self, folder: Path, **stream: Any) -> None:
         self.database = sqlite3.connect(folder / "t.db", isolation_level=None)
         self.database.execute("create table rows (id integer, v integer, at)")
-        kind = KINDS["sql"]
+        kind = SOURCES["sql"]
         config = {"table": "rows", "key": ["id"], "cursor": "at", **stream}
         self.source = kind(
             kind.Config.model_validate({"url": f"sqlite:///{folder}/t.db", "kind": "sql", "streams": {"rows": config}}),

@@ -12,7 +12,7 @@ import pytest
 
 from cdp_orchestration.delivery.deliver import Summary, deliver
 from cdp_orchestration.delivery.plan import Sync, backlog, parse_sync
-from cdp_orchestration.destinations import Destination, DestinationConfig, Operation, Outcome
+from cdp_orchestration.destinations.base import Destination, DestinationConfig, Operation, Outcome
 from cdp_orchestration.errors import Refused
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Warehouse

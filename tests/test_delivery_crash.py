@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cdp_orchestration.demo.receiver import Receiver
-from cdp_orchestration.destinations import Operation, Outcome
+from cdp_orchestration.destinations.base import Operation, Outcome
 from cdp_orchestration.destinations.file_drop import FileDrop, FileDropConfig
 from cdp_orchestration.destinations.webhook import Webhook, WebhookConfig
 from tests.harness import PROJECT

@@ -11,7 +11,7 @@ import pytest
 
 from cdp_orchestration.delivery.ledger import SCHEMA, Entry, Ledger, Planned
 from cdp_orchestration.delivery.places import Place
-from cdp_orchestration.destinations import Operation, Outcome
+from cdp_orchestration.destinations.base import Operation, Outcome
 from cdp_orchestration.errors import StopAndTell, TryAgain
 from tests.test_delivery import NOTHING, Recorder, World, accept, vips
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cdp_orchestration.destinations import NoAnswer, Operation, Outcome
+from cdp_orchestration.destinations.base import NoAnswer, Operation, Outcome
 from cdp_orchestration.errors import CdpError, Refused, StopAndTell, TryAgain
 from tests.test_delivery import Recorder, World, accept, people, vips
 

@@ -14,7 +14,7 @@ from cdp_orchestration.delivery.deliver import Summary, empty
 from cdp_orchestration.delivery.ledger import SCHEMA, Ledger
 from cdp_orchestration.delivery.places import NOWHERE, Place
 from cdp_orchestration.delivery.plan import backlog, holdings
-from cdp_orchestration.destinations import NoAnswer, Operation
+from cdp_orchestration.destinations.base import NoAnswer, Operation
 from cdp_orchestration.errors import StopAndTell
 from tests.test_delivery import NOTHING, Recorder, World, people, vips
 

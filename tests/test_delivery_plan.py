@@ -15,7 +15,7 @@ from cdp_orchestration import compaction
 from cdp_orchestration.delivery import ledger as ledgers
 from cdp_orchestration.delivery.ledger import SCHEMA, Ledger, read_plan
 from cdp_orchestration.delivery.plan import plans_folder
-from cdp_orchestration.destinations import Outcome
+from cdp_orchestration.destinations.base import Outcome
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.warehouse import NothingBuilt
 from tests.test_delivery import NOTHING, Recorder, World, people, vips

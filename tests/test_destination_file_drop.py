@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdp_orchestration.destinations import KINDS, NoAnswer, Operation, Outcome
+from cdp_orchestration.destinations.base import NoAnswer, Operation, Outcome
 from cdp_orchestration.destinations.file_drop import FileDrop, FileDropConfig
 from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.kinds import DESTINATIONS
 
 ROWS = [
     Operation("remove", "a", {"email": "old@x.io"}, "key-1", {"email": "old@x.io"}),
@@ -115,7 +116,7 @@ def test_nothing_to_send_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_whole_plan_goes_into_one_file_unless_told_otherwise(tmp_path: Path) -> None:
-    assert KINDS["file_drop"] is FileDrop
+    assert DESTINATIONS["file_drop"] is FileDrop
     assert (drop(tmp_path).batch_size, drop(tmp_path).ordered) == (None, True)
     assert drop(tmp_path, batch_size=1000).batch_size == 1000
     for fields in ({"batch_size": 0}, {"format": "xml"}, {"path": "x"}):

@@ -16,9 +16,10 @@ from typing import Any
 import pydantic
 import pytest
 
-from cdp_orchestration.destinations import KINDS, NoAnswer, Operation, Outcome
+from cdp_orchestration.destinations.base import NoAnswer, Operation, Outcome
 from cdp_orchestration.destinations.webhook import Webhook, WebhookConfig
 from cdp_orchestration.errors import Refused, StopAndTell, TryAgain
+from cdp_orchestration.kinds import DESTINATIONS
 
 TOKEN = "s3cret-t0ken"
 ROWS = [
@@ -293,10 +294,10 @@ def test_a_token_that_no_header_can_carry_stops_before_sending(token: str) -> No
 
 
 def test_the_kind_is_found_by_its_file() -> None:
-    assert KINDS["webhook"] is Webhook
+    assert DESTINATIONS["webhook"] is Webhook
     assert webhook("http://x", batch_size=3).batch_size == 3
     assert WebhookConfig(kind="webhook", url="http://x").batch_size == 500
-    assert all(field.description for kind in KINDS.values() for field in kind.Config.model_fields.values())
+    assert all(field.description for kind in DESTINATIONS.values() for field in kind.Config.model_fields.values())
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from cdp_orchestration.errors import StopAndTell, TryAgain
+from cdp_orchestration.kinds import SOURCES
 from cdp_orchestration.landing import Landing
-from cdp_orchestration.sources import KINDS
 
 
 class Shop:
@@ -23,7 +23,7 @@ class Shop:
         self.root, self.landing = root, Landing(root / "landing")
         self.errors: list[str] = []  # of the last pull
         self.engine = sa.create_engine(url)
-        connector = KINDS["sql"]
+        connector = SOURCES["sql"]
         config = {"kind": "sql", "url": url, "streams": {"rows": {"key": ["id"], **stream}}}
         self.source = connector(connector.Config.model_validate(config), root)
 

@@ -2,7 +2,7 @@
 
 Attributes are checked by the kind of connector and rendered when used, not by Dagster at load."""
 
-from typing import Any, Self
+from typing import ClassVar, Self
 
 import dagster as dg
 import pydantic
@@ -25,43 +25,38 @@ class Attributes(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="allow")
     kind: str = pydantic.Field(description="The connector: a module of sources/ or destinations/.")
 
-    def as_written(self) -> dict[str, Any]:
-        return self.model_dump()
+
+class Connected(dg.Component):
+    """A connection of one side, from a defs.yaml of attributes; the folder's name is the connection's."""
+
+    side: ClassVar[str]
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    @classmethod
+    def get_model_cls(cls) -> type[pydantic.BaseModel]:
+        return Attributes
+
+    @classmethod
+    def load(cls, attributes: pydantic.BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        written = attributes.model_dump() if attributes is not None else {}
+        return cls(connection(cls.side, context.path.name, written, shown(context.path / "defs.yaml")))
 
 
-class Source(dg.Component):
+class Source(Connected):
     """A source of records: `kind` and the fields of that kind, `streams`, and a cron `schedule`."""
 
-    def __init__(self, source: Connection) -> None:
-        self.source = source
-
-    @classmethod
-    def get_model_cls(cls) -> type[pydantic.BaseModel]:
-        return Attributes
-
-    @classmethod
-    def load(cls, attributes: pydantic.BaseModel | None, context: dg.ComponentLoadContext) -> Self:
-        written = attributes.as_written() if isinstance(attributes, Attributes) else {}
-        return cls(connection("sources", context.path.name, written, shown(context.path / "defs.yaml")))
+    side: ClassVar[str] = "sources"
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        return dg.Definitions(assets=[stream_asset(self.source, stream) for stream in self.source.streams])
+        return dg.Definitions(assets=[stream_asset(self.connection, stream) for stream in self.connection.streams])
 
 
-class Destination(dg.Component):
-    """A place that rows are delivered to: `kind` and the fields of that kind."""
+class Destination(Connected):
+    """A place that rows are delivered to: `kind` and the fields of that kind. Its assets are the syncs of the dbt project."""
 
-    def __init__(self, destination: Connection) -> None:
-        self.destination = destination
-
-    @classmethod
-    def get_model_cls(cls) -> type[pydantic.BaseModel]:
-        return Attributes
-
-    @classmethod
-    def load(cls, attributes: pydantic.BaseModel | None, context: dg.ComponentLoadContext) -> Self:
-        written = attributes.as_written() if isinstance(attributes, Attributes) else {}
-        return cls(connection("destinations", context.path.name, written, shown(context.path / "defs.yaml")))
+    side: ClassVar[str] = "destinations"
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         return dg.Definitions()

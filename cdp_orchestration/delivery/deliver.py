@@ -16,7 +16,7 @@ from pathlib import Path
 from cdp_orchestration.delivery.ledger import UNKNOWN, Entry, Ledger, Planned, read_plan
 from cdp_orchestration.delivery.places import Place
 from cdp_orchestration.delivery.plan import Plan, Sync, emptying, planning, plans_folder
-from cdp_orchestration.destinations import Destination, Operation, Outcome
+from cdp_orchestration.destinations.base import Destination, Operation, Outcome
 from cdp_orchestration.errors import CdpError, Refused, StopAndTell, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Warehouse

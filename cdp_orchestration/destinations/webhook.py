@@ -18,7 +18,7 @@ import pydantic
 import requests
 import urllib3
 
-from cdp_orchestration.destinations import Destination, DestinationConfig, NoAnswer, Operation, Outcome
+from cdp_orchestration.destinations.base import Destination, DestinationConfig, NoAnswer, Operation, Outcome
 from cdp_orchestration.errors import Refused, StopAndTell
 
 _EXCERPT = 300

@@ -16,11 +16,11 @@ import sqlalchemy as sa
 
 from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.landing.records import Page, Record
-from cdp_orchestration.sources import Source, SourceConfig
 from cdp_orchestration.sources._columns import before_all, condition
 from cdp_orchestration.sources._drivers import hold_any_value
 from cdp_orchestration.sources._positions import Position
 from cdp_orchestration.sources._relation import PAGE, Reading, SqlStream
+from cdp_orchestration.sources.base import Source, SourceConfig
 
 
 class SqlConfig(SourceConfig):
