@@ -15,6 +15,18 @@ class TryAgain(CdpError):
     """A passing fault (network, 429, 5xx, a lock): the same call may work later."""
 
 
+class NoAnswer(TryAgain):
+    """A TryAgain of the other side that also knows its `code` and whether what was sent may have arrived all the same.
+
+    A plain TryAgain counts as "may have arrived": such rows are removed if they are not wanted any more.
+    """
+
+    def __init__(self, message: str, code: str = "", may_have_arrived: bool = True) -> None:
+        super().__init__(message)
+        self.code = code
+        self.may_have_arrived = may_have_arrived
+
+
 class Refused(CdpError):
     """The other side refused what was sent (one row, or a batch that may be halved); sending it again is no use.
 
@@ -27,7 +39,15 @@ class Refused(CdpError):
 
 
 class StopAndTell(CdpError):
-    """A person must act first: wrong configuration, a missing secret, refused credentials."""
+    """A person must act first: wrong configuration, a missing secret, refused credentials.
+
+    `code` is the other side's own code, and `may_have_arrived` says whether an earlier try of what was sent may have.
+    """
+
+    def __init__(self, message: str, code: str = "", may_have_arrived: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.may_have_arrived = may_have_arrived
 
 
 def is_disk_full(error: BaseException | str | None) -> bool:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cdp_orchestration.destinations.base import NoAnswer, Operation, Outcome
-from cdp_orchestration.errors import CdpError, Refused, StopAndTell, TryAgain
+from cdp_orchestration.destinations.base import Operation, Outcome
+from cdp_orchestration.errors import CdpError, NoAnswer, Refused, StopAndTell, TryAgain
 from tests.test_delivery import Recorder, World, accept, people, vips
 
 

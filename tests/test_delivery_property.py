@@ -16,8 +16,8 @@ from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.places import Place
 from cdp_orchestration.delivery.plan import planning, plans_folder
 from cdp_orchestration.delivery.sync import Sync
-from cdp_orchestration.destinations.base import NoAnswer, Operation, Outcome
-from cdp_orchestration.errors import CdpError, Refused, StopAndTell
+from cdp_orchestration.destinations.base import Operation, Outcome
+from cdp_orchestration.errors import CdpError, NoAnswer, Refused, StopAndTell
 from tests.test_delivery import Recorder, World, vips
 
 CONSENT = [{"regulation": "gdpr", "purpose": "email_marketing"}]

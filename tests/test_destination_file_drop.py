@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdp_orchestration.destinations.base import NoAnswer, Operation, Outcome
+from cdp_orchestration.destinations.base import Operation, Outcome
 from cdp_orchestration.destinations.file_drop import FileDrop, FileDropConfig
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NoAnswer, StopAndTell
 from cdp_orchestration.kinds import DESTINATIONS
 
 ROWS = [

@@ -16,9 +16,9 @@ from typing import Any
 import pydantic
 import pytest
 
-from cdp_orchestration.destinations.base import NoAnswer, Operation, Outcome
+from cdp_orchestration.destinations.base import Operation, Outcome
 from cdp_orchestration.destinations.webhook import Webhook, WebhookConfig
-from cdp_orchestration.errors import Refused, StopAndTell, TryAgain
+from cdp_orchestration.errors import NoAnswer, Refused, StopAndTell, TryAgain
 from cdp_orchestration.kinds import DESTINATIONS
 
 TOKEN = "s3cret-t0ken"

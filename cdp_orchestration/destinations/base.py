@@ -15,8 +15,6 @@ from typing import Any, ClassVar
 
 import pydantic
 
-from cdp_orchestration.errors import TryAgain
-
 
 @dataclass(frozen=True)
 class Operation:
@@ -41,18 +39,6 @@ class Outcome:
     status: str
     code: str = ""
     message: str = ""
-
-
-class NoAnswer(TryAgain):
-    """A TryAgain that also knows its `code` and whether the rows may have arrived all the same.
-
-    A plain TryAgain counts as "may have arrived": such rows are removed if they are not wanted any more.
-    """
-
-    def __init__(self, message: str, code: str = "", may_have_arrived: bool = True) -> None:
-        super().__init__(message)
-        self.code = code
-        self.may_have_arrived = may_have_arrived
 
 
 class DestinationConfig(pydantic.BaseModel):

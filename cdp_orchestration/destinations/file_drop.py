@@ -15,9 +15,9 @@ from typing import ClassVar, Literal
 import pydantic
 
 from cdp_orchestration.destinations._spreadsheet_csv import line
-from cdp_orchestration.destinations.base import Destination, DestinationConfig, NoAnswer, Operation, Outcome
+from cdp_orchestration.destinations.base import Destination, DestinationConfig, Operation, Outcome
 from cdp_orchestration.disk import whole_file
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NoAnswer, StopAndTell
 
 _OWN_COLUMNS = ("operation", "row_key", "idempotency_key")
 
