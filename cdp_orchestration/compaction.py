@@ -4,6 +4,7 @@ DuckDB's views of landing and ledger are made by each build, by the lists of tha
 say by which: `landing._read_by`. Until the next build they read what they read, so what was replaced since stays for them.
 """
 
+import logging
 from collections.abc import Callable
 
 import duckdb
@@ -15,31 +16,33 @@ from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.warehouse import file_lock
 
+log = logging.getLogger("cdp")
+
 SMALL_BATCHES = 200  # of a stream: so many, and a build compacts by itself
 
 
-def compact(home: Home, say: Callable[[str], None]) -> None:
-    """Compacts every stream and every sync's ledger, saying what it did. Raises StopAndTell where files are not as told."""
+def compact(home: Home) -> None:
+    """Compacts every stream and every sync's ledger, logging what it did. Raises StopAndTell where files are not as told."""
     landing, ledger = Landing(home.landing), Ledger(home.deliveries)
     done = 0
     for source, stream in landing.streams():
         small, files = landing.compact(source, stream)
         if small:
-            say(f"{source}.{stream}: {small:,} batches brought together; it is {_counted(files)} now.")
+            log.info(f"{source}.{stream}: {small:,} batches brought together; it is {_counted(files)} now.")
         done += small
     for sync in ledger.syncs():
-        with ledger.locked(sync, say):
+        with ledger.locked(sync):
             small, files = ledger.compact(sync)
         if small:
-            say(f"ledger of {sync}: {small:,} files brought together; it is {_counted(files)} now.")
+            log.info(f"ledger of {sync}: {small:,} files brought together; it is {_counted(files)} now.")
         done += small
     if not done:
-        say("Nothing to compact.")
+        log.info("Nothing to compact.")
     removed, left = sweep(home)
     if removed:
-        say(f"Removed {removed:,} files that were replaced.")
+        log.info(f"Removed {removed:,} files that were replaced.")
     if left:
-        say(
+        log.info(
             "Files that were replaced stay until the next build, or until nobody uses the warehouse: they may be in use."
         )
 

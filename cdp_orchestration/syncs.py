@@ -1,7 +1,7 @@
 """`cdp sync NAME`: deliver one sync now, send all of it again, or be done with what it left at a destination."""
 
+import logging
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ from cdp_orchestration.home import Home
 from cdp_orchestration.project.manifest import current_manifest
 from cdp_orchestration.warehouse import Warehouse
 
-Say = Callable[[str], None]
+log = logging.getLogger("cdp")
 
 
 def models_of(home: Home) -> dict[str, dict[str, Any]]:
@@ -74,12 +74,12 @@ def held_by(home: Home, name: str, at: str | None = None) -> dict[Place, int]:
     return {place: held for place, held in found.items() if at is None or place.destination == at}
 
 
-def let_go(home: Home, name: str, at: str | None, say: Say) -> None:
+def let_go(home: Home, name: str, at: str | None) -> None:
     """Writes down that what earlier addresses of a sync hold, or what a sync without a model left, is no longer ours."""
     held_by(home, name)  # is there such a sync?
     ledger = Ledger(home.deliveries)
-    with ledger.locked(name, say):
-        ledger.recover(name, plans_folder(home, name), say)
+    with ledger.locked(name):
+        ledger.recover(name, plans_folder(home, name))
         if at is None or name in models_of(home):
             places = left_over(home, name, at)
         else:
@@ -88,10 +88,12 @@ def let_go(home: Home, name: str, at: str | None, say: Say) -> None:
             raise StopAndTell(_nothing_left(home, name))
         for place, held in places.items():
             ledger.decide(name, "let_go", place)
-            say(f"{name}: let go of {held} rows at {place}. They stay there, and are never removed by this platform.")
+            log.info(
+                f"{name}: let go of {held} rows at {place}. They stay there, and are never removed by this platform."
+            )
 
 
-def remove_all(home: Home, name: str, at: str | None, say: Say) -> bool:
+def remove_all(home: Home, name: str, at: str | None) -> bool:
     """Removes all that the sync holds, wherever its destinations can be reached; tells what it could not, and returns
     whether nothing is left. Raises StopAndTell where it cannot even begin."""
     done = True
@@ -99,16 +101,16 @@ def remove_all(home: Home, name: str, at: str | None, say: Say) -> bool:
         try:
             destination = _at(home, place)
         except CdpError as error:
-            say(f"{name}: {held} rows stay at {place}: {error}")
+            log.info(f"{name}: {held} rows stay at {place}: {error}")
             done = False
             continue
         try:
-            summary = empty(_sync(home, name, place), destination, home, f"remove-all-{uuid.uuid4()}", say)
+            summary = empty(_sync(home, name, place), destination, home, f"remove-all-{uuid.uuid4()}")
         finally:
             destination.close()
-        say(f"{name}: {summary.accepted['remove']} of {summary.planned['remove']} rows were removed from {place}.")
+        log.info(f"{name}: {summary.accepted['remove']} of {summary.planned['remove']} rows were removed from {place}.")
         for problem in [*summary.problems, *([summary.stopped] if summary.stopped else [])]:
-            say(f"  {problem}")
+            log.info(f"  {problem}")
         done = done and summary.accepted["remove"] == summary.planned["remove"]
     with suppress(CdpError):  # the ledger knows; the next load brings it to the warehouse
         Warehouse(home).load()

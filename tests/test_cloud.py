@@ -2,6 +2,7 @@
 variables say, and the loader itself against a DuckDB file, which dlt treats as it treats them."""
 
 import json
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_a_missing_variable_is_named_before_anything_is_written(
 ) -> None:
     given(engine, monkeypatch)
     monkeypatch.delenv(variable)
-    for act in (Warehouse(home).check, lambda: Cloud(home, print, engine).load(STREAMS)):
+    for act in (Warehouse(home).check, lambda: Cloud(home, engine).load(STREAMS)):
         with pytest.raises(StopAndTell, match=f"CDP_TARGET={engine} needs .*{variable}.*set it in the environment"):
             act()
     assert not (home.root / "loading").exists()
@@ -62,7 +63,7 @@ def test_a_key_file_that_is_not_there_is_named(home: Home, monkeypatch: pytest.M
     given("bigquery", monkeypatch)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")
     with pytest.raises(StopAndTell, match=r"GOOGLE_APPLICATION_CREDENTIALS=/nowhere/key[.]json: there is no such file"):
-        Cloud(home, print, "bigquery").check()
+        Cloud(home, "bigquery").check()
 
 
 @pytest.mark.parametrize("engine", VENDORS)
@@ -95,7 +96,7 @@ def test_dlt_goes_where_the_variables_say(home: Home, tmp_path: Path, monkeypatc
     monkeypatch.setenv("DATABRICKS_HOST", "https://nowhere.invalid/")
     found: dict[str, Any] = {}
     for engine in VENDORS:
-        made = Cloud(home, print, engine).pipeline()
+        made = Cloud(home, engine).pipeline()
         assert made.destination.destination_name == engine
         assert made.dataset_name == "landing"
         assert Path(made.pipelines_dir).is_relative_to(home.root)
@@ -124,7 +125,11 @@ def into(home: Home) -> Any:
 
 def load(home: Home) -> list[str]:
     said: list[str] = []
-    cloud_load.load(into(home), home, STREAMS, said.append)
+    lines = logging.Handler()
+    lines.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    cloud_load.log.addHandler(lines)
+    cloud_load.load(into(home), home, STREAMS)
+    cloud_load.log.removeHandler(lines)
     return said
 
 
@@ -316,7 +321,7 @@ def test_a_ledger_that_an_earlier_version_loaded_by_file_is_gone_on_with(home: H
 
 def test_times_get_a_zone_where_the_engine_wants_one(home: Home) -> None:
     land(home, "web", "events", '{"a":1}')
-    cloud_load.load(into(home), home, STREAMS, print, zoned=True)
+    cloud_load.load(into(home), home, STREAMS, zoned=True)
     kinds = there(
         home,
         "select distinct data_type from information_schema.columns where column_name in ('_landed_at', 'attempted_at')",
@@ -329,7 +334,7 @@ def test_the_whole_engine_over_a_local_database(home: Home, monkeypatch: pytest.
     local = replace(VENDORS["databricks"], destination=lambda: dlt.destinations.duckdb(str(home.root / "there.duckdb")))
     monkeypatch.setitem(VENDORS, "databricks", local)
     home.root.mkdir()
-    engine = Cloud(home, print, "databricks")
+    engine = Cloud(home, "databricks")
     engine.check()
     assert not engine.exists()
     with pytest.raises(NothingBuilt, match="There is no warehouse in databricks cdp yet"), engine.reading():
@@ -358,7 +363,7 @@ def test_a_server_that_does_not_answer_is_told_from_one_that_refuses(
     elsewhere = replace(VENDORS["snowflake"], destination=lambda: dlt.destinations.duckdb("/nowhere/there.duckdb"))
     monkeypatch.setitem(VENDORS, "snowflake", elsewhere)
     with pytest.raises(TryAgain, match=r"snowflake cdp cannot be reached: .* Is SNOWFLAKE_ACCOUNT, .* right"):
-        Cloud(home, print, "snowflake").load(STREAMS)
+        Cloud(home, "snowflake").load(STREAMS)
     from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
     def refuse(*_: Any) -> None:
@@ -366,4 +371,4 @@ def test_a_server_that_does_not_answer_is_told_from_one_that_refuses(
 
     monkeypatch.setattr(DuckDbSqlClient, "open_connection", refuse)
     with pytest.raises(StopAndTell, match=r"cannot be opened: .*Check SNOWFLAKE_ACCOUNT"):
-        Cloud(home, print, "snowflake").check()
+        Cloud(home, "snowflake").check()

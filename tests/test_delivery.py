@@ -65,11 +65,10 @@ class World:
         destination: Destination,
         sync: Sync | None = None,
         run_id: str = "",
-        say: Callable[[str], None] = lambda _: None,
     ) -> Summary:
         self.runs += 1
         sync = sync or vips()
-        summary = deliver(sync, destination, self.warehouse, self.home, run_id or f"run_{self.runs}", say)
+        summary = deliver(sync, destination, self.warehouse, self.home, run_id or f"run_{self.runs}")
         for name, *counts in summary.rows():
             assert counts[0] == sum(counts[1:]), f"{name}: planned = accepted + refused + failed + not attempted"
             assert min(counts) >= 0, name

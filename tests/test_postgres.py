@@ -255,16 +255,15 @@ def test_errors_of_queries_are_ours(database: Any, home: Home) -> None:
     assert table.to_pylist()[0] == {"a": "x", "b": "100%", "c": 1.5, "n": None, "x": None}
 
 
-def test_a_reader_waits_for_the_writer(home: Home, database: Any) -> None:
+def test_a_reader_waits_for_the_writer(home: Home, database: Any, caplog: pytest.LogCaptureFixture) -> None:
     database.execute("create schema if not exists staging")
     database.execute("create table if not exists staging.builds (n numeric(18, 2), x uuid)")
-    said: list[str] = []
     with Warehouse(home).writing():
-        reader = Postgres(home, said.append)
+        reader = Postgres(home)
         with reader._connected() as connection, connection.cursor() as cursor:
             cursor.execute("set lock_timeout = '200ms'")
             with pytest.raises(Exception, match="lock timeout"), reader._locked(connection, "_shared", "read"):
                 pass
-    assert said == ["Another process is using the warehouse; waiting to read."]
+    assert caplog.messages == ["Another process is using the warehouse; waiting to read."]
     with Warehouse(home).reading() as reading:
         assert reading.execute("select 1").fetchone() == (1,)

@@ -172,7 +172,7 @@ def test_json_is_taken_apart_alike(spark: Any) -> None:
 
 
 def test_missing_java_is_told_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spark = Spark(Home(tmp_path), print)
+    spark = Spark(Home(tmp_path))
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(StopAndTell, match=f"no Java at {tmp_path}/bin/java. Spark needs Java 17 or later: install it"):
         spark.check()

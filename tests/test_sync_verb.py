@@ -23,9 +23,10 @@ NODE: dict[str, Any] = {
 class Deployment(World):
     """A World with destinations `desk` and `mailer`, and one sync, `vips`, to the desk."""
 
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture) -> None:
         super().__init__(root / "home")
         self.defs = root / "defs"
+        self.log = log
         self.nodes: dict[str, Any] = {"vips": NODE}
         monkeypatch.setattr(connected, "DEFS", self.defs)
         monkeypatch.setattr(syncs, "models_of", lambda home: self.nodes)
@@ -47,18 +48,18 @@ class Deployment(World):
         return status._syncs(self.home)
 
     def let_go(self, at: str | None = None, name: str = "vips") -> list[str]:
-        said: list[str] = []
-        syncs.let_go(self.home, name, at, said.append)
-        return said
+        self.log.clear()
+        syncs.let_go(self.home, name, at)
+        return self.log.messages
 
     def remove_all(self, at: str | None = None) -> tuple[bool, list[str]]:
-        said: list[str] = []
-        return syncs.remove_all(self.home, "vips", at, said.append), said
+        self.log.clear()
+        return syncs.remove_all(self.home, "vips", at), self.log.messages
 
 
 @pytest.fixture
-def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    deployment = Deployment(tmp_path, monkeypatch)
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Deployment:
+    deployment = Deployment(tmp_path, monkeypatch, caplog)
     deployment.want({**people(2), "k100": {"email": "0@x.io", "spend_usd": 1.0}})
     deployment.push()
     return deployment

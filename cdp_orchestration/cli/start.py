@@ -1,12 +1,13 @@
-"""How every verb starts: the home is ready, and what libraries print goes to a log."""
+"""How every verb starts: the home is ready, what libraries print goes to a file, and what our modules log to the terminal."""
 
+import logging
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 from dotenv import load_dotenv
@@ -67,3 +68,23 @@ def quiet_output(log: Path) -> Iterator[Any]:
             os.dup2(kept_err, 2)
             os.close(kept_out)
             os.close(kept_err)
+
+
+@contextmanager
+def logging_to(stream: TextIO, indent: str = "") -> Iterator[None]:
+    """While open, a line that our modules log is a line of the stream."""
+    lines = _Lines(stream)
+    lines.setFormatter(logging.Formatter(f"{indent}%(message)s"))
+    logger = logging.getLogger("cdp")
+    logger.addHandler(lines)
+    try:
+        yield
+    finally:
+        logger.removeHandler(lines)
+
+
+class _Lines(logging.StreamHandler):
+    """Raises where the stream cannot be written to (a closed pipe), as a verb's own printing does."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise

@@ -3,15 +3,13 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
 from dotenv import load_dotenv
 from rich.console import Console
 
-from cdp_orchestration import progress
-from cdp_orchestration.cli.start import quiet_output, ready_home
+from cdp_orchestration.cli.start import logging_to, quiet_output, ready_home
 from cdp_orchestration.cli.tables import show
 from cdp_orchestration.errors import CdpError, disk_full, is_disk_full
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
@@ -83,8 +81,7 @@ def one_pass(home: Home, as_of: str | None, full_refresh: bool, deliver: bool, f
         return True
     from cdp_orchestration.components.run_pass import run_pass
 
-    with quiet_output(log) as terminal:
-        progress.listen(lambda text: print(f"  {text}", file=terminal, flush=True))
+    with quiet_output(log) as terminal, logging_to(terminal, indent="  "):
         steps = run_pass(home, as_of, full_refresh, deliver)
     for step in steps:
         if not step.ok:
@@ -150,7 +147,8 @@ def sync(name: str, resync: bool, let_go: bool, remove_all: bool, at: str | None
 
     home = ready_home()
     if let_go:
-        syncs.let_go(home, name, at, _printer())
+        with logging_to(sys.stdout):
+            syncs.let_go(home, name, at)
         return
     if remove_all:
         held = syncs.held_by(home, name, at)
@@ -162,13 +160,13 @@ def sync(name: str, resync: bool, let_go: bool, remove_all: bool, at: str | None
             OUT.print("Its model is still there: the next delivery adds what it wants again.")
         if not yes:
             click.confirm("Remove them?", abort=True)
-        sys.exit(0 if syncs.remove_all(home, name, at, _printer()) else 1)
+        with logging_to(sys.stdout):
+            sys.exit(0 if syncs.remove_all(home, name, at) else 1)
     key = syncs.asset_of(home, name)
     if resync:
         place = syncs.resync(home, name)
         OUT.print(f"{name}: all of its rows at {place} are to be sent again.", soft_wrap=True)
-    with quiet_output(home.root / "logs" / "cdp.log") as terminal:
-        progress.listen(lambda text: print(f"  {text}", file=terminal, flush=True))
+    with quiet_output(home.root / "logs" / "cdp.log") as terminal, logging_to(terminal, indent="  "):
         step = run_sync(home, key)
     for problem in step.problems:
         ERR.print(f"  - {problem}")
@@ -265,8 +263,8 @@ def load() -> None:
     from cdp_orchestration.warehouse.loading import load_landing
 
     home = ready_home(to_build=True)
-    progress.listen(_printer())
-    load_landing(home, current_manifest(home))
+    with logging_to(sys.stdout):
+        load_landing(home, current_manifest(home))
     OUT.print("The warehouse has what landed.")
 
 
@@ -276,7 +274,8 @@ def compact() -> None:
     from cdp_orchestration import compaction
 
     load_dotenv(PROJECT_ROOT / ".env")
-    compaction.compact(current_home(), _printer())
+    with logging_to(sys.stdout):
+        compaction.compact(current_home())
 
 
 @main.command()
@@ -306,8 +305,4 @@ def dev(port: int) -> None:
 
     home = ready_home(to_build=True)
     with receiver_of(home):
-        sys.exit(serve_dagster(home, port, _printer()))
-
-
-def _printer() -> Callable[[str], None]:
-    return lambda text: OUT.print(text, soft_wrap=True)
+        sys.exit(serve_dagster(home, port))

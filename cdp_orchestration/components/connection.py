@@ -2,6 +2,7 @@
 
 Attributes are checked by the kind of connector and rendered when used, not by Dagster at load."""
 
+import logging
 from typing import ClassVar, Self
 
 import dagster as dg
@@ -12,8 +13,9 @@ from cdp_orchestration.components.failures import RETRY, in_dagsters_words
 from cdp_orchestration.connections import Connection, connection, shown
 from cdp_orchestration.home import current_home
 from cdp_orchestration.landing import Batch
-from cdp_orchestration.progress import say
 from cdp_orchestration.pull import land_stream
+
+log = logging.getLogger("cdp")
 
 GROUP = "sources"
 SAMPLE_ROWS = 5
@@ -80,9 +82,9 @@ def stream_asset(source: Connection, stream: str) -> dg.AssetsDefinition:
             batches, notes = land_stream(source, stream, current_home())
             records = sum(batch.records for batch in batches)
             unreadable = sum(batch.errors for batch in batches)
-            say(f"{what}: landed {records:,} records" + (f", {unreadable:,} unreadable" if unreadable else ""))
+            log.info(f"{what}: landed {records:,} records" + (f", {unreadable:,} unreadable" if unreadable else ""))
             for note in notes:
-                say(f"{what}: {note}")
+                log.info(f"{what}: {note}")
             return dg.MaterializeResult(
                 metadata={
                     "dagster/row_count": records,

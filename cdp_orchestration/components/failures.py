@@ -1,5 +1,6 @@
 """The one place that turns our errors into Dagster's words."""
 
+import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,7 +10,8 @@ import dagster as dg
 
 from cdp_orchestration.errors import CdpError, TryAgain, disk_full, is_disk_full
 from cdp_orchestration.home import current_home
-from cdp_orchestration.progress import say
+
+log = logging.getLogger("cdp")
 
 # One bounded retry per failure edge: a connector has retried by itself before it gives up.
 RETRY = dg.RetryPolicy(max_retries=1, delay=5)
@@ -26,7 +28,7 @@ def in_dagsters_words(what: str) -> Iterator[None]:
         yield
     except CdpError as error:
         text = named(what, str(error))
-        say(text)
+        log.error(text)
         raise dg.Failure(
             description=text, allow_retries=isinstance(error, TryAgain), metadata={"remedy": str(error)}
         ) from error
@@ -34,7 +36,7 @@ def in_dagsters_words(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         text = f"{what}: {disk_full(current_home().root)}" if is_disk_full(error) else unexpected(what, error)
-        say(text)
+        log.error(text)
         raise dg.Failure(description=text, allow_retries=False) from error
 
 

@@ -1,5 +1,6 @@
 """A sync as a Dagster asset: what its destination holds. Syncs are found in dbt's manifest (config.meta.sync)."""
 
+import logging
 from contextlib import suppress
 from typing import Any
 
@@ -13,8 +14,9 @@ from cdp_orchestration.delivery.deliver import Summary, deliver
 from cdp_orchestration.delivery.sync import Sync, read_sync
 from cdp_orchestration.errors import CdpError, StopAndTell
 from cdp_orchestration.home import current_home
-from cdp_orchestration.progress import say
 from cdp_orchestration.warehouse import Warehouse
+
+log = logging.getLogger("cdp")
 
 GROUP = "destinations"
 
@@ -47,14 +49,14 @@ def _delivered(sync: Sync, run_id: str) -> Summary | None:
     home = current_home()
     connected = connections("destinations")[sync.destination]
     if connected.is_waiting:
-        say(
+        log.info(
             f"{sync.name}: waits, as {sync.destination} is not connected (set {connected.waits_for}; {connected.where})"
         )
         return None
     destination = connected.destination(home)
-    warehouse = Warehouse(home, say)
+    warehouse = Warehouse(home)
     try:
-        summary = deliver(sync, destination, warehouse, home, run_id, say)
+        summary = deliver(sync, destination, warehouse, home, run_id)
     except Exception:
         with suppress(CdpError):  # the ledger knows; the next load brings it to the warehouse
             warehouse.load()

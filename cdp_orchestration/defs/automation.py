@@ -51,7 +51,7 @@ def end_dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 def _compact(context: dg.OpExecutionContext) -> None:
     runs.sign(context.instance, context.run_id)
     with in_dagsters_words("compact"):
-        compaction.compact(current_home(), context.log.info)
+        compaction.compact(current_home())
 
 
 @dg.job(name="compact")

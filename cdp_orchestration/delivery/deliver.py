@@ -6,6 +6,7 @@ where its values are still the same. All of it is about one place: the destinati
 """
 
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,8 @@ from cdp_orchestration.destinations.base import Destination, Operation, Outcome
 from cdp_orchestration.errors import CdpError, Refused, StopAndTell, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Warehouse
+
+log = logging.getLogger("cdp")
 
 __all__ = ["Summary", "deliver", "empty"]
 
@@ -73,7 +76,6 @@ def deliver(
     warehouse: Warehouse,
     home: Home,
     run_id: str,
-    say: Callable[[str], None] = lambda _: None,
 ) -> Summary:
     """Sends what is owed. The warehouse is read before anything is sent, and not held meanwhile.
 
@@ -85,19 +87,17 @@ def deliver(
     def plan(ledger: Ledger) -> AbstractContextManager[Plan]:
         return planning(sync, warehouse, ledger, place)
 
-    return _carry_out(plan, place, sync, destination, home, run_id, say)
+    return _carry_out(plan, place, sync, destination, home, run_id)
 
 
-def empty(
-    sync: Sync, destination: Destination, home: Home, run_id: str, say: Callable[[str], None] = lambda _: None
-) -> Summary:
+def empty(sync: Sync, destination: Destination, home: Home, run_id: str) -> Summary:
     """Removes all that the sync holds at the destination's address, whatever its mode; its model may be gone."""
     place = Place(sync.destination, destination.address())
 
     def plan(ledger: Ledger) -> AbstractContextManager[Plan]:
         return emptying(sync, ledger, place)
 
-    return _carry_out(plan, place, sync, destination, home, run_id, say)
+    return _carry_out(plan, place, sync, destination, home, run_id)
 
 
 def _carry_out(
@@ -107,23 +107,22 @@ def _carry_out(
     destination: Destination,
     home: Home,
     run_id: str,
-    say: Callable[[str], None],
 ) -> Summary:
     started = time.monotonic()
     ledger = Ledger(home.deliveries)
     ledger.prepare()
-    with ledger.locked(sync.name, say):
+    with ledger.locked(sync.name):
         ledger.adopt(sync.name, place)  # before the first plan, or a change of address would take old rows along
         folder = plans_folder(home, sync.name)
-        ledger.recover(sync.name, folder, say)
+        ledger.recover(sync.name, folder)
         ledger.compact_if_due(sync.name)
         with planned(ledger) as plan:
             plan.check_guard()
             summary = Summary(sync.name, run_id, plan.operations, plan.withheld, plan.shared, plan.elsewhere)
             frozen = plan.freeze(folder, run_id)
-        say(f"{sync.name}: {_told(plan)}")
+        log.info(f"{sync.name}: {_told(plan)}")
         try:
-            _Delivery(destination, ledger, frozen, place, summary, say).run()
+            _Delivery(destination, ledger, frozen, place, summary).run()
         finally:
             summary.held = ledger.held(sync.name, place)
             summary.seconds = time.monotonic() - started
@@ -150,14 +149,12 @@ class _Delivery:
         plan: Path,
         place: Place,
         summary: Summary,
-        say: Callable[[str], None],
     ) -> None:
         self.destination = destination
         self.ledger = ledger
         self.plan = plan
         self.place = place
         self.summary = summary
-        self.say = say
         self.unremoved: set[str] = set()  # row_keys of removals that were not accepted in this run
         self.entries: dict[int, Entry] = {}  # of the batch at hand, by ordinal
         self.requested: list[Planned] = []  # rows of the request at hand
@@ -180,7 +177,7 @@ class _Delivery:
                 return
             if time.monotonic() - last_said > 10:
                 last_said = time.monotonic()
-                self.say(f"{self.summary.sync}: {sum(self.summary.accepted.values())} rows accepted so far")
+                log.info(f"{self.summary.sync}: {sum(self.summary.accepted.values())} rows accepted so far")
         failed = sum(self.summary.failed.values())
         if failed:
             self.summary.stopped = f"{failed} rows failed and stay owed: {self.last_failure}"

@@ -15,9 +15,10 @@ whichever file it is in.
 import fcntl
 import glob
 import json
+import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +35,8 @@ from cdp_orchestration.delivery import plan_sql
 from cdp_orchestration.delivery.places import NOWHERE, Decisions, Place, decide, decisions
 from cdp_orchestration.disk import sync_folder, whole_file
 from cdp_orchestration.errors import StopAndTell
+
+log = logging.getLogger("cdp")
 
 SCHEMA = pa.schema(
     [
@@ -114,7 +117,7 @@ class Ledger:
                     pq.write_table(SCHEMA.empty_table(), handle)
 
     @contextmanager
-    def locked(self, sync: str, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    def locked(self, sync: str) -> Iterator[None]:
         """One delivery of a sync at a time; waits for another, saying so. The kernel frees it when its holder dies."""
         path = self.root / "locks" / f"{sync}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +125,7 @@ class Ledger:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                say(f"{sync}: another delivery of it is going on; waiting for it to end.")
+                log.info(f"{sync}: another delivery of it is going on; waiting for it to end.")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -327,7 +330,7 @@ class Ledger:
         """Whether a delivery is at work, or died while it sent."""
         return any(self._marker("any").parent.glob("*.json"))
 
-    def recover(self, sync: str, plans: Path, say: Callable[[str], None] = lambda _: None) -> None:
+    def recover(self, sync: str, plans: Path) -> None:
         """Writes down the batch that a dead process had in flight as of unknown outcome. `plans`: the sync's plans.
 
         Raises StopAndTell when the marker or its plan cannot be read.
@@ -357,7 +360,9 @@ class Ledger:
                 "wanted any more may stay at the destination."
             ) from error
         if entries:
-            say(f"{sync}: run {marker['run_id']} died while sending {len(entries)} rows; they may have arrived.")
+            log.warning(
+                f"{sync}: run {marker['run_id']} died while sending {len(entries)} rows; they may have arrived."
+            )
             self.append(sync, marker["run_id"], entries, place)
         self.unmark(sync)
 

@@ -10,7 +10,7 @@ import yaml
 
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import PROJECT_ROOT, Home
-from cdp_orchestration.warehouse.engine import Engine, NothingBuilt, QueryFailed, Reading, RelationMissing, Say
+from cdp_orchestration.warehouse.engine import Engine, NothingBuilt, QueryFailed, Reading, RelationMissing
 
 __all__ = ["NothingBuilt", "QueryFailed", "Reading", "RelationMissing", "Warehouse", "target"]
 
@@ -18,9 +18,9 @@ __all__ = ["NothingBuilt", "QueryFailed", "Reading", "RelationMissing", "Warehou
 class Warehouse:
     """The warehouse of one home."""
 
-    def __init__(self, home: Home, say: Say = lambda _: None) -> None:
+    def __init__(self, home: Home) -> None:
         self.home = home
-        self._engine = _engine(home, say)
+        self._engine = _engine(home)
 
     def where(self) -> str:
         """The warehouse in words, for a person who wants to open it with a tool of their own."""
@@ -74,7 +74,7 @@ def target() -> str:
     return os.environ.get("CDP_TARGET") or "duckdb"
 
 
-def _engine(home: Home, say: Say) -> Engine:
+def _engine(home: Home) -> Engine:
     name = target()
     profiles = PROJECT_ROOT / "profiles" / "profiles.yml"
     outputs = yaml.safe_load(profiles.read_text())["cdp"]["outputs"]
@@ -89,19 +89,19 @@ def _engine(home: Home, say: Say) -> Engine:
     if kind == "duckdb":
         from cdp_orchestration.warehouse.duckdb import DuckDB
 
-        return DuckDB(home, say)
+        return DuckDB(home)
     if kind == "postgres":
         from cdp_orchestration.warehouse.postgres import Postgres
 
-        return Postgres(home, say)
+        return Postgres(home)
     if kind in ("snowflake", "bigquery", "databricks"):
         from cdp_orchestration.warehouse.cloud import Cloud
 
-        return Cloud(home, say, kind)
+        return Cloud(home, kind)
     if kind == "spark":
         from cdp_orchestration.warehouse.spark import Spark
 
-        return Spark(home, say)
+        return Spark(home)
     raise StopAndTell(
         f"CDP_TARGET={name}: the models are written for {kind}, but `cdp` cannot load and read it yet "
         "(docs/growing.md says what is missing). Use duckdb, postgres or spark."

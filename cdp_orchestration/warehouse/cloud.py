@@ -19,7 +19,7 @@ from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.project import layers
 from cdp_orchestration.warehouse import cloud_load, file_lock
-from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say
+from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing
 
 SCHEMAS = ("landing", "landing_staging", *layers.SCHEMAS)  # landing_staging is dlt's
 # What the drivers say of credentials that are wrong, rather than of a server that does not answer.
@@ -144,9 +144,8 @@ class _Rows:
 class Cloud:
     always_full = False
 
-    def __init__(self, home: Home, say: Say, name: str) -> None:
+    def __init__(self, home: Home, name: str) -> None:
         self.home = home
-        self.say = say
         self.name = name
         self.vendor = VENDORS[name]
 
@@ -186,7 +185,7 @@ class Cloud:
         return cloud_load.pipeline(self.home, self.vendor.destination, self.name)
 
     def writing(self) -> AbstractContextManager[None]:
-        return file_lock.writing(self.home, self.say)
+        return file_lock.writing(self.home)
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
@@ -209,7 +208,7 @@ class Cloud:
 
     @contextmanager
     def reading(self) -> Iterator[CloudReading]:
-        with file_lock.reading(self.home, self.say), self._client() as client:
+        with file_lock.reading(self.home), self._client() as client:
             reading = CloudReading(client)
             if not _built(reading):
                 raise NothingBuilt(f"There is no warehouse in {self._where()} yet: run `cdp run` first.")
@@ -225,7 +224,7 @@ class Cloud:
         self.check()
         with self.writing():
             try:
-                cloud_load.load(self.pipeline(), self.home, streams, self.say, self.vendor.zoned)
+                cloud_load.load(self.pipeline(), self.home, streams, self.vendor.zoned)
             except DltException as error:
                 raise TryAgain(f"{self._where()}: loading what landed failed: {' '.join(str(error).split())}") from None
 

@@ -8,6 +8,7 @@ These engines have no transaction over a bulk load and its record, so a load rep
 the record) takes the place of what is there, by its batch or number. Builds read up to the last recorded batch and no further.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -24,7 +25,8 @@ from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import SCHEMA, Batch, Landing
-from cdp_orchestration.warehouse.engine import Say
+
+log = logging.getLogger("cdp")
 
 BATCHES = pa.schema(
     [
@@ -52,7 +54,7 @@ def pipeline(home: Home, destination: Callable[[], Any], name: str) -> Any:
     return dlt.pipeline(f"cdp_{name}", pipelines_dir=str(folder), destination=destination(), dataset_name="landing")
 
 
-def load(into: Any, home: Home, streams: list[tuple[str, str]], say: Say, zoned: bool = False) -> None:
+def load(into: Any, home: Home, streams: list[tuple[str, str]], zoned: bool = False) -> None:
     """Loads what is not recorded yet. `zoned`: the engine's times without a zone are not what the models use.
 
     Raises StopAndTell where the database belongs to another home, or the counts are not those of the manifests.
@@ -61,14 +63,12 @@ def load(into: Any, home: Home, streams: list[tuple[str, str]], say: Say, zoned:
     loader = _Loader(into, zoned)
     landing, ledger = Landing(home.landing), Ledger(home.deliveries)
     with landing.reading():
-        _load_landing(loader, home, landing.batches(), streams, say)
+        _load_landing(loader, home, landing.batches(), streams)
     with ledger.reading():
         _load_ledger(loader, ledger)
 
 
-def _load_landing(
-    loader: "_Loader", home: Home, batches: list[Batch], streams: list[tuple[str, str]], say: Say
-) -> None:
+def _load_landing(loader: "_Loader", home: Home, batches: list[Batch], streams: list[tuple[str, str]]) -> None:
     loaded = dict(loader.rows("_batches", "batch_id, batch_seq"))
     foreign = sorted(set(loaded) - {batch.batch_id for batch in batches}, key=lambda batch_id: loaded[batch_id])
     if foreign:
@@ -93,7 +93,7 @@ def _load_landing(
     if due or not loader.exists("_batches"):
         loader.replace({"_batches": (BATCHES, ["batch_id"], lambda: [pa.Table.from_pylist(rows, BATCHES)])})
     for batch in due:
-        say(f"loaded {batch.source}.{batch.stream}: batch {batch.batch_seq}, {batch.records} records")
+        log.info(f"loaded {batch.source}.{batch.stream}: batch {batch.batch_seq}, {batch.records} records")
 
 
 def _count(loader: "_Loader", table: str, batches: list[Batch]) -> None:

@@ -5,6 +5,7 @@ So both go through a lock file: dbt runs under `writing()`, readers open the fil
 enough to take what they need. The kernel frees the lock when its holder dies.
 """
 
+import logging
 import re
 import shutil
 import time
@@ -19,7 +20,9 @@ import pyarrow as pa
 from cdp_orchestration.errors import CdpError, StopAndTell, TryAgain, disk_full, is_disk_full
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import file_lock
-from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say
+from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing
+
+log = logging.getLogger("cdp")
 
 # How long to wait for a client that has the file open; DuckDB's own lock says so.
 PATIENCE_SECONDS = 30.0
@@ -72,9 +75,8 @@ class DuckDB:
     name = "duckdb"
     always_full = False
 
-    def __init__(self, home: Home, say: Say) -> None:
+    def __init__(self, home: Home) -> None:
         self.home = home
-        self.say = say
 
     def where(self) -> str:
         return f"the file {self.home.warehouse}, for any DuckDB client"
@@ -91,14 +93,14 @@ class DuckDB:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Alone among us; and where a client of somebody else's has the file open, waits for it as readers do."""
-        with file_lock.writing(self.home, self.say):
+        with file_lock.writing(self.home):
             if self.home.warehouse.exists():
                 self._open_patiently(read_only=False).close()
             yield
 
     @contextmanager
     def reading(self) -> Iterator[DuckDBReading]:
-        with file_lock.reading(self.home, self.say):
+        with file_lock.reading(self.home):
             if not self.home.warehouse.exists():
                 raise NothingBuilt(
                     f"There is no warehouse at {self.home.warehouse} yet: run `cdp run` (or `cdp demo`) first."
@@ -125,7 +127,7 @@ class DuckDB:
                         "and run again; until then nothing can be built."
                     ) from None
                 if not said:
-                    self.say(
+                    log.info(
                         f"The warehouse is open in {_holder(error)}; waiting up to {PATIENCE_SECONDS:.0f} s for it."
                     )
                     said = True

@@ -3,7 +3,7 @@
 Everything else happens in dbt. One module an engine; Warehouse picks it by CDP_TARGET.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,8 +11,6 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from cdp_orchestration.errors import CdpError, StopAndTell
-
-Say = Callable[[str], None]
 
 
 class NothingBuilt(StopAndTell):

@@ -4,6 +4,7 @@ One writer at a time by an advisory lock, which the server frees when its holder
 COPY (postgres_load.py). One database belongs to one CDP_HOME.
 """
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,9 @@ from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.project import layers
 from cdp_orchestration.warehouse import postgres_load
-from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say
+from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing
+
+log = logging.getLogger("cdp")
 
 SCHEMAS = ("landing", *layers.SCHEMAS)
 LOCK = 4_271_009_001  # any number; the same in every process
@@ -70,9 +73,8 @@ class Postgres:
     name = "postgres"
     always_full = False
 
-    def __init__(self, home: Home, say: Say) -> None:
+    def __init__(self, home: Home) -> None:
         self.home = home
-        self.say = say
 
     def where(self) -> str:
         return _where()
@@ -128,7 +130,7 @@ class Postgres:
         with connection.cursor() as cursor:
             cursor.execute(f"select pg_try_advisory_lock{function}(%s)", [LOCK])
             if not cursor.fetchone()[0]:
-                self.say(f"Another process is using the warehouse; waiting to {what}.")
+                log.info(f"Another process is using the warehouse; waiting to {what}.")
                 cursor.execute(f"select pg_advisory_lock{function}(%s)", [LOCK])
         yield  # the lock ends with the connection
 
@@ -149,7 +151,7 @@ class Postgres:
                 if not cursor.fetchone()[0]:
                     return
             if not told:
-                self.say("A dbt run of an earlier build, or one outside cdp, is still at work; waiting for it to end.")
+                log.info("A dbt run of an earlier build, or one outside cdp, is still at work; waiting for it to end.")
                 told = True
             time.sleep(0.5)
 
@@ -169,7 +171,7 @@ class Postgres:
     def load(self, streams: list[tuple[str, str]]) -> None:
         with self._connected() as connection, self._locked(connection, "", "load"):
             try:
-                postgres_load.load(connection, self.home, streams, self.say)
+                postgres_load.load(connection, self.home, streams)
             except psycopg2.Error as error:
                 with suppress(psycopg2.Error):
                     connection.rollback()

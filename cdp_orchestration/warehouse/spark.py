@@ -26,7 +26,7 @@ from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.warehouse import file_lock
 from cdp_orchestration.warehouse.duckdb import DuckDBReading
-from cdp_orchestration.warehouse.engine import NothingBuilt, Say
+from cdp_orchestration.warehouse.engine import NothingBuilt
 
 JAVA = 17
 BATCHES = (
@@ -39,9 +39,8 @@ class Spark:
     name = "spark"
     always_full = True
 
-    def __init__(self, home: Home, say: Say) -> None:
+    def __init__(self, home: Home) -> None:
         self.home = home
-        self.say = say
         self.folder = home.root / "spark"
 
     def where(self) -> str:
@@ -68,11 +67,11 @@ class Spark:
         return any(self.folder.glob("warehouse/staging.db/builds/*.parquet"))
 
     def writing(self) -> AbstractContextManager[None]:
-        return file_lock.writing(self.home, self.say)
+        return file_lock.writing(self.home)
 
     @contextmanager
     def reading(self) -> Iterator[DuckDBReading]:
-        with file_lock.reading(self.home, self.say):
+        with file_lock.reading(self.home):
             if not self.exists():
                 raise NothingBuilt(f"There is no warehouse at {self.folder} yet: run `cdp run` (or `cdp demo`) first.")
             with duckdb.connect(":memory:") as connection:
