@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from cdp_orchestration.connections import connections
+from cdp_orchestration.delivery import in_flight
 from cdp_orchestration.delivery.deliver import empty
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.places import NOWHERE, Place
@@ -49,7 +50,7 @@ def resync(home: Home, name: str) -> Place:
     place = Place(sync.destination, destination.address())
     with ledger.locked(name):
         ledger.adopt(name, place)
-        ledger.recover(name, plans_folder(home, name))
+        in_flight.recover(ledger, name, plans_folder(home, name))
         ledger.decide(name, "resync", place)
     return place
 
@@ -79,7 +80,7 @@ def let_go(home: Home, name: str, at: str | None) -> None:
     held_by(home, name)  # is there such a sync?
     ledger = Ledger(home.deliveries)
     with ledger.locked(name):
-        ledger.recover(name, plans_folder(home, name))
+        in_flight.recover(ledger, name, plans_folder(home, name))
         if at is None or name in models_of(home):
             places = left_over(home, name, at)
         else:

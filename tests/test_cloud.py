@@ -14,12 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from cdp_orchestration import compaction
+from cdp_orchestration.delivery import compaction as of_ledger
 from cdp_orchestration.delivery import ledger
 from cdp_orchestration.delivery.ledger import Entry, Planned
 from cdp_orchestration.delivery.places import NOWHERE
 from cdp_orchestration.errors import StopAndTell, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import SCHEMA, Batch, Landing, Page, Record
+from cdp_orchestration.landing import compaction as of_landing
 from cdp_orchestration.project.fingerprint import fingerprint_of_last_build
 from cdp_orchestration.warehouse import NothingBuilt, QueryFailed, RelationMissing, Warehouse, cloud, cloud_load
 from cdp_orchestration.warehouse.cloud import VENDORS, Cloud, CloudReading
@@ -276,8 +278,8 @@ def attempts(home: Home, *numbers: int) -> None:
 
 
 def compact(home: Home) -> None:
-    assert Landing(home.landing).compact("web", "events", most=4)[0]
-    assert ledger.Ledger(home.deliveries).compact("to_crm", most=4)[0]
+    assert of_landing.compact(Landing(home.landing), "web", "events", most=4)[0]
+    assert of_ledger.compact(ledger.Ledger(home.deliveries), "to_crm", most=4)[0]
     compaction.sweep(home)
 
 

@@ -19,11 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdp_orchestration import compacted, compaction
+from cdp_orchestration.delivery import compaction as of_ledger
 from cdp_orchestration.delivery.ledger import Entry, Ledger, Planned
 from cdp_orchestration.delivery.places import Place
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing, Page, Record
+from cdp_orchestration.landing import compaction as of_landing
 from cdp_orchestration.landing import index as landing_index
 from tests.macros import rendered
 
@@ -127,8 +129,8 @@ def views(home: Home, database: str) -> duckdb.DuckDBPyConnection:
 
 def compact(kept: Kept, most: int = compacted.MOST_ROWS) -> None:
     for stream in STREAMS:
-        kept.landing.compact(*stream, most=most)
-    kept.ledger.compact(SYNC, most=most)
+        of_landing.compact(kept.landing, *stream, most=most)
+    of_ledger.compact(kept.ledger, SYNC, most=most)
 
 
 def compacted_files(folder: Path) -> list[Path]:
@@ -214,6 +216,8 @@ VICTIMS = """
 import os, signal, sys
 from pathlib import Path
 from cdp_orchestration import compaction
+from cdp_orchestration.delivery import compaction as of_ledger
+from cdp_orchestration.landing import compaction as of_landing
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
@@ -231,8 +235,8 @@ def work(left):
     for name in ("replace", "rename", "unlink"):
         setattr(os, name, counting(getattr(os, name)))
     for stream in Landing(home.landing).streams():
-        Landing(home.landing).compact(*stream, most=10)
-    Ledger(home.deliveries).compact("to_crm", most=10)
+        of_landing.compact(Landing(home.landing), *stream, most=10)
+    of_ledger.compact(Ledger(home.deliveries), "to_crm", most=10)
     compaction.sweep(home)
 
 for line in sys.stdin:
@@ -364,8 +368,8 @@ def test_a_build_compacts_a_stream_of_very_many_batches(tmp_path: Path, monkeypa
         kept.land(2)
     kept.land(1, STREAMS[1])
     compaction.compact_if_due(kept.home)
-    assert kept.landing.small_batches(*STREAMS[0]) == 0
-    assert kept.landing.small_batches(*STREAMS[1]) == 1
+    assert of_landing.small_batches(kept.landing, *STREAMS[0]) == 0
+    assert of_landing.small_batches(kept.landing, *STREAMS[1]) == 1
     compaction.compact_if_due(kept.home)
     assert not list((kept.home.landing / "till" / "rows").glob("0*"))
     kept.check()
@@ -432,4 +436,4 @@ def test_the_nightly_job_compacts_the_home(tmp_path: Path, monkeypatch: pytest.M
         kept.land(size)
     with dg.DagsterInstance.ephemeral() as instance:
         assert automation.compact.execute_in_process(instance=instance).success
-    assert kept.landing.small_batches(*STREAMS[0]) == 0
+    assert of_landing.small_batches(kept.landing, *STREAMS[0]) == 0

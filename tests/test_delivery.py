@@ -10,8 +10,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from cdp_orchestration.delivery.deliver import Summary, deliver
-from cdp_orchestration.delivery.plan import Sync, backlog, parse_sync
+from cdp_orchestration.delivery.deliver import deliver
+from cdp_orchestration.delivery.plan import backlog
+from cdp_orchestration.delivery.sending import Summary
+from cdp_orchestration.delivery.sync import Sync, parse_sync
 from cdp_orchestration.destinations.base import Destination, DestinationConfig, Operation, Outcome
 from cdp_orchestration.errors import Refused
 from cdp_orchestration.home import Home

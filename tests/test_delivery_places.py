@@ -10,10 +10,11 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from cdp_orchestration.delivery.deliver import Summary, empty
+from cdp_orchestration.delivery.deliver import empty
 from cdp_orchestration.delivery.ledger import SCHEMA, Ledger
 from cdp_orchestration.delivery.places import NOWHERE, Place
 from cdp_orchestration.delivery.plan import backlog, holdings
+from cdp_orchestration.delivery.sending import Summary
 from cdp_orchestration.destinations.base import Operation
 from cdp_orchestration.errors import NoAnswer, StopAndTell
 from tests.test_delivery import NOTHING, Recorder, World, people, vips

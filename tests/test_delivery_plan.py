@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cdp_orchestration import compaction
-from cdp_orchestration.delivery import ledger as ledgers
+from cdp_orchestration.delivery import compaction as of_ledger
 from cdp_orchestration.delivery.ledger import SCHEMA, Ledger, read_plan
 from cdp_orchestration.delivery.plan import plans_folder
 from cdp_orchestration.destinations.base import Outcome
@@ -270,7 +270,7 @@ def test_deliveries_keep_the_ledger_in_few_files_and_nothing_else_changes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Compacted in the middle of a delivery, and by later ones: what is owed is what it would be anyway."""
-    monkeypatch.setattr(ledgers, "SMALL_FILES", 4)
+    monkeypatch.setattr(of_ledger, "SMALL_FILES", 4)
     crm = Recorder(batch_size=1)
     world.want(people(10))
     crm.answer = lambda operations: [
@@ -284,7 +284,7 @@ def test_deliveries_keep_the_ledger_in_few_files_and_nothing_else_changes(
     assert world.owed() == {**NOTHING, "add": 1, "held": 9}
     summary = world.deliver(crm)
     assert (summary.refused, summary.held) == ({"add": 1}, 9)
-    ledger.compact("vips")
+    of_ledger.compact(ledger, "vips")
     compaction.sweep(world.home)
     files = ledger.files("vips")
     assert {file.parent.name for file in files} == {"compacted"}

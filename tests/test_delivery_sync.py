@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cdp_orchestration.delivery.plan import Guard, Purpose, parse_sync
+from cdp_orchestration.delivery.sync import Guard, Purpose, parse_sync
 from cdp_orchestration.errors import StopAndTell
 
 MINIMAL = {"destination": "crm", "consent": "not_required"}

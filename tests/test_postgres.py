@@ -14,11 +14,13 @@ import duckdb
 import pytest
 
 from cdp_orchestration import compaction
+from cdp_orchestration.delivery import compaction as of_ledger
 from cdp_orchestration.delivery.ledger import Entry, Ledger, Planned
 from cdp_orchestration.delivery.places import NOWHERE
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing, Page, Record
+from cdp_orchestration.landing import compaction as of_landing
 from cdp_orchestration.warehouse import QueryFailed, RelationMissing, Warehouse
 from cdp_orchestration.warehouse.postgres import Postgres
 from tests.conftest import connect
@@ -221,8 +223,8 @@ def test_what_was_loaded_before_it_was_compacted_is_not_loaded_again(database: A
             database.execute("drop index landing._ledger_key")
             database.execute("create table landing._ledger_files (file text primary key)")
     landing, ledger = Landing(home.landing), Ledger(home.deliveries)
-    assert landing.compact("web", "events", most=4) == (6, 5)
-    assert ledger.compact("to_crm", most=4) == (6, 3)
+    assert of_landing.compact(landing, "web", "events", most=4) == (6, 5)
+    assert of_ledger.compact(ledger, "to_crm", most=4) == (6, 3)
     compaction.sweep(home)
     for _ in range(2):
         Warehouse(home).load([("web", "events")])

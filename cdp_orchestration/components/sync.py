@@ -10,7 +10,8 @@ from cdp_orchestration.components import runs
 from cdp_orchestration.components.failures import RETRY, in_dagsters_words
 from cdp_orchestration.components.metadata import markdown_table
 from cdp_orchestration.connections import connections
-from cdp_orchestration.delivery.deliver import Summary, deliver
+from cdp_orchestration.delivery.deliver import deliver
+from cdp_orchestration.delivery.sending import Summary
 from cdp_orchestration.delivery.sync import Sync, read_sync
 from cdp_orchestration.errors import CdpError, StopAndTell
 from cdp_orchestration.home import current_home

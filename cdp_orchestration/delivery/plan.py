@@ -23,15 +23,11 @@ import pyarrow.parquet as pq
 from cdp_orchestration.delivery import plan_sql
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.places import NOWHERE, Place
-from cdp_orchestration.delivery.sync import Guard, Purpose, Sync, parse_sync
+from cdp_orchestration.delivery.sync import Guard, Sync
 from cdp_orchestration.disk import whole_file
 from cdp_orchestration.errors import StopAndTell
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import RelationMissing, Warehouse
-
-__all__ = [
-    "Guard", "Plan", "Purpose", "Sync", "backlog", "emptying", "holdings", "parse_sync", "planning", "plans_folder",
-]  # fmt: skip
 
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
 _OURS = ("row_key", "profile_id", "consent_message_id")
