@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cdp_orchestration.delivery import in_flight
+from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.destinations.base import Operation, Outcome
 from cdp_orchestration.errors import CdpError, NoAnswer, Refused, StopAndTell, TryAgain
 from tests.test_delivery import Recorder, World, accept, people, vips
@@ -266,15 +268,13 @@ def test_a_repeat_with_other_values_gets_other_keys(world: World) -> None:
 
 
 def test_a_death_after_the_ledger_was_written_repeats_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cdp_orchestration.delivery.ledger import Ledger
-
-    def die(self: Ledger, sync: str) -> None:
+    def die(ledger: Ledger, sync: str) -> None:
         raise PowerCut
 
     crm = Recorder()
     world.want(people(2))
     with monkeypatch.context() as patched:
-        patched.setattr(Ledger, "unmark", die)
+        patched.setattr(in_flight, "unmark", die)
         with pytest.raises(PowerCut):
             world.deliver(crm)
     crm.sent()
