@@ -12,7 +12,7 @@ import duckdb
 from cdp_orchestration.compacted import nobody_reads
 from cdp_orchestration.delivery import compaction as of_ledger
 from cdp_orchestration.delivery.ledger import Ledger
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.landing import compaction as of_landing
@@ -25,7 +25,10 @@ SMALL_BATCHES = 200  # of a stream: so many, and a build compacts by itself
 
 
 def compact(home: Home) -> None:
-    """Compacts every stream and every sync's ledger, logging what it did. Raises StopAndTell where files are not as told."""
+    """Compacts every stream and every sync's ledger, and logs what it did.
+
+    Raises NeedsAPerson where a file does not hold what its manifest says.
+    """
     landing, ledger = Landing(home.landing), Ledger(home.deliveries)
     done = 0
     for source, stream in landing.streams():
@@ -58,8 +61,8 @@ def compact_if_due(home: Home) -> None:
         if of_landing.small_batches(landing, source, stream) >= SMALL_BATCHES:
             try:
                 of_landing.compact(landing, source, stream)
-            except StopAndTell:
-                continue  # `cdp compact` tells what is wrong; a build works either way
+            except NeedsAPerson:
+                continue  # `cdp compact` says what is wrong; a build works either way
 
 
 def sweep(home: Home) -> tuple[int, bool]:

@@ -38,7 +38,7 @@ class Refused(CdpError):
         self.code = code
 
 
-class StopAndTell(CdpError):
+class NeedsAPerson(CdpError):
     """A person must act first: wrong configuration, a missing secret, refused credentials.
 
     `code` is the other side's own code, and `may_have_arrived` says whether an earlier try of what was sent may have.
@@ -70,7 +70,7 @@ _FULL = ("no space left on device", "disk quota exceeded", "database or disk is 
 
 
 def disk_full(where: Path | str) -> TryAgain:
-    """What a person is told where a disk is full."""
+    """The error where a disk is full."""
     return TryAgain(
         f"The disk that holds {where} is full. Make room and run again: what landed and what was delivered is written down, "
         "and what could not be written is done again."

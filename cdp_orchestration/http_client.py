@@ -1,8 +1,8 @@
 """One patient HTTP client for connectors of both directions: retries, Retry-After, rate, timeouts, and no secret in any message.
 
-It raises by what the caller should do: NoAnswer (a passing fault that outlasted the tries), Refused (another 4xx), StopAndTell
-(refused credentials, a redirect, an address that cannot be called). A redirect is never followed: it would carry the
-credentials to wherever the other side points.
+It raises by what the caller should do: NoAnswer (a passing fault that outlasted the tries), Refused (another 4xx),
+NeedsAPerson (refused credentials, a redirect, an address that cannot be called). A redirect is never followed: it would
+carry the credentials to wherever the other side points.
 """
 
 import email.utils
@@ -16,7 +16,7 @@ import pydantic
 import requests
 import urllib3
 
-from cdp_orchestration.errors import NoAnswer, Refused, StopAndTell
+from cdp_orchestration.errors import NeedsAPerson, NoAnswer, Refused
 
 _EXCERPT = 300
 # The server says that it did not take the request now. After a 5xx it may have: a proxy answers 502, 503 or 504 also when
@@ -61,7 +61,7 @@ class HttpClient:
     def __init__(self, kind: str, config: HttpConfig, otherwise: str) -> None:
         """`otherwise` is what happens when a passing fault outlasts all tries, as a sentence for the operator.
 
-        Raises StopAndTell for a token or header that cannot be sent, before anything is.
+        Raises NeedsAPerson for a token or header that cannot be sent, before anything is.
         """
         self.kind = kind
         self.config = config
@@ -73,7 +73,7 @@ class HttpClient:
         for name, value in self._headers.items():
             if not (value.isascii() and value.isprintable() and value == value.strip()):
                 field = "token" if token and name == "Authorization" else f"headers.{name}"
-                raise StopAndTell(
+                raise NeedsAPerson(
                     f"{kind}: field '{field}' holds a line break, outer blanks or characters beyond ASCII, which a "
                     "header cannot carry. Correct the value in the environment."
                 )
@@ -87,7 +87,7 @@ class HttpClient:
     def request(
         self, method: str, url: str, data: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> requests.Response:
-        """A 2xx answer, after as many tries as it takes. Raises NoAnswer, Refused, StopAndTell, as the module says."""
+        """A 2xx answer, after as many tries as it takes. Raises NoAnswer, Refused, NeedsAPerson, as the module says."""
         shown = without_secrets(url)
         may_have_arrived = False
         for attempt in range(1, self.config.attempts + 1):
@@ -141,21 +141,21 @@ class HttpClient:
             )
         except (ValueError, requests.exceptions.InvalidHeader) as error:
             # InvalidURL, MissingSchema and InvalidSchema are ValueErrors.
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"{self.kind}: {without_secrets(url)} cannot be called ({type(error).__name__}). Correct the field 'url' "
                 "or 'headers'."
             ) from None
         except requests.exceptions.SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" not in str(error):
                 raise
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"{self.kind}: the certificate of {without_secrets(url)} is not trusted. Correct the field 'url', or let "
                 "its administrator renew the certificate."
             ) from None
 
     def _final(
         self, method: str, shown: str, answer: requests.Response, what: str, may_have_arrived: bool
-    ) -> Refused | StopAndTell:
+    ) -> Refused | NeedsAPerson:
         """What an answer means that no further try would change."""
         status = answer.status_code
         if 400 <= status < 500 and status not in (401, 403):
@@ -168,7 +168,7 @@ class HttpClient:
                 f"{self.kind}: {shown} redirects ({status}) to {target or 'nowhere'}, and a {method} is not sent on "
                 "blindly. Set the field 'url' to the final address."
             )
-        return StopAndTell(message, str(status), may_have_arrived)
+        return NeedsAPerson(message, str(status), may_have_arrived)
 
     def _backoff(self, attempt: int) -> float:
         """Full jitter, so that many senders do not come back at once."""

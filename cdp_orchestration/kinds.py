@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from cdp_orchestration import destinations, sources
 from cdp_orchestration.destinations.base import Destination
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.sources.base import Source
 
 Connector = TypeVar("Connector", Source, Destination)
@@ -27,7 +27,7 @@ def _found(folder: ModuleType, base: type[Connector]) -> dict[str, type[Connecto
             if found.__module__ != module.__name__:
                 continue  # imported there, defined elsewhere
             if found.kind in kinds:
-                raise StopAndTell(
+                raise NeedsAPerson(
                     f"{module.__file__}: another file already defines the kind of {base.__name__.lower()} "
                     f"'{found.kind}'. Give this one another name in its field 'kind'."
                 )

@@ -18,7 +18,7 @@ from cdp_orchestration.delivery import compaction as of_ledger
 from cdp_orchestration.delivery import ledger
 from cdp_orchestration.delivery.ledger import Entry, Planned
 from cdp_orchestration.delivery.places import NOWHERE
-from cdp_orchestration.errors import StopAndTell, TryAgain
+from cdp_orchestration.errors import NeedsAPerson, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import SCHEMA, Batch, Landing, Page, Record
 from cdp_orchestration.landing import compaction as of_landing
@@ -56,7 +56,7 @@ def test_a_missing_variable_is_named_before_anything_is_written(
     given(engine, monkeypatch)
     monkeypatch.delenv(variable)
     for act in (Warehouse(home).check, lambda: Cloud(home, engine).load(STREAMS)):
-        with pytest.raises(StopAndTell, match=f"CDP_TARGET={engine} needs .*{variable}.*set it in the environment"):
+        with pytest.raises(NeedsAPerson, match=f"CDP_TARGET={engine} needs .*{variable}.*set it in the environment"):
             act()
     assert not (home.root / "loading").exists()
 
@@ -64,7 +64,9 @@ def test_a_missing_variable_is_named_before_anything_is_written(
 def test_a_key_file_that_is_not_there_is_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     given("bigquery", monkeypatch)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")
-    with pytest.raises(StopAndTell, match=r"GOOGLE_APPLICATION_CREDENTIALS=/nowhere/key[.]json: there is no such file"):
+    with pytest.raises(
+        NeedsAPerson, match=r"GOOGLE_APPLICATION_CREDENTIALS=/nowhere/key[.]json: there is no such file"
+    ):
         Cloud(home, "bigquery").check()
 
 
@@ -79,7 +81,7 @@ def test_the_target_is_known_and_an_adapter_that_is_missing_is_named(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *more: None if name.endswith(engine) else real(name, *more)
     )
-    with pytest.raises(StopAndTell, match=rf"dbt's adapter for {engine} is not installed.*\[{engine}\]"):
+    with pytest.raises(NeedsAPerson, match=rf"dbt's adapter for {engine} is not installed.*\[{engine}\]"):
         Warehouse(home)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: object())
     assert isinstance(Warehouse(home)._engine, Cloud)
@@ -222,7 +224,7 @@ def test_every_stream_has_a_table_and_counts_are_those_of_the_manifests(
     land(home, "web", "events", '{"a":1}', '{"a":2}')
     real = Batch.parts
     monkeypatch.setattr(Batch, "parts", lambda batch: (part.slice(1) for part in real(batch)))
-    with pytest.raises(StopAndTell, match="1 records were loaded, but its manifest says 2"):
+    with pytest.raises(NeedsAPerson, match="1 records were loaded, but its manifest says 2"):
         load(home)
     assert there(home, "select count(*) from landing._batches") == [(0,)]
 
@@ -232,7 +234,7 @@ def test_another_homes_database_is_refused(home: Home) -> None:
     load(home)
     for file in (home.landing / "web" / "events").glob("0*"):
         file.unlink()
-    with pytest.raises(StopAndTell, match="belongs to another CDP_HOME"):
+    with pytest.raises(NeedsAPerson, match="belongs to another CDP_HOME"):
         load(home)
 
 
@@ -372,5 +374,5 @@ def test_a_server_that_does_not_answer_is_told_from_one_that_refuses(
         raise RuntimeError("250001: Incorrect username or password was specified.")
 
     monkeypatch.setattr(DuckDbSqlClient, "open_connection", refuse)
-    with pytest.raises(StopAndTell, match=r"cannot be opened: .*Check SNOWFLAKE_ACCOUNT"):
+    with pytest.raises(NeedsAPerson, match=r"cannot be opened: .*Check SNOWFLAKE_ACCOUNT"):
         Cloud(home, "snowflake").check()

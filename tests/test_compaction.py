@@ -22,7 +22,7 @@ from cdp_orchestration import compacted, compaction
 from cdp_orchestration.delivery import compaction as of_ledger
 from cdp_orchestration.delivery.ledger import Entry, Ledger, Planned
 from cdp_orchestration.delivery.places import Place
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing, Page, Record
 from cdp_orchestration.landing import compaction as of_landing
@@ -355,7 +355,7 @@ def test_a_file_that_does_not_hold_what_its_manifest_says_is_named_and_nothing_c
         kept.land(size)
     path = kept.landing.batches()[1].path
     pq.write_table(pq.read_table(path).slice(1), path)
-    with pytest.raises(StopAndTell, match=r"holds 3 records, but its manifest says 4.*nothing was compacted"):
+    with pytest.raises(NeedsAPerson, match=r"holds 3 records, but its manifest says 4.*nothing was compacted"):
         compact(kept)
     assert compacted.read_list(path.parent) == compacted.Compacted()
     compaction.compact_if_due(kept.home)  # a build goes on

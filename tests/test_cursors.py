@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.kinds import SOURCES
 from cdp_orchestration.sources.cursors import kind_of_all, parsed_time
 
@@ -188,7 +188,7 @@ def test_a_declared_kind_is_what_counts(tmp_path: Path) -> None:
 def test_a_type_that_no_cursor_can_be_is_named(tmp_path: Path) -> None:
     table = Table(tmp_path)
     table.has((1, b"\x00\x01"))
-    with pytest.raises(StopAndTell, match=r"stream 'rows': column 'at' is of type bytes, which cannot be a `cursor`"):
+    with pytest.raises(NeedsAPerson, match=r"stream 'rows': column 'at' is of type bytes, which cannot be a `cursor`"):
         table.pull()
 
 
@@ -258,7 +258,7 @@ def test_numbers_that_are_declared_to_be_times_know_the_clock(tmp_path: Path) ->
 def test_dates_that_do_not_sort_are_refused_as_a_cursor(tmp_path: Path) -> None:
     table = Table(tmp_path)
     table.has((1, "31.12.2026"), (2, "01.01.2027"), (3, ""))
-    with pytest.raises(StopAndTell, match=r"texts such as '31.12.2026', which do not sort as the times do"):
+    with pytest.raises(NeedsAPerson, match=r"texts such as '31.12.2026', which do not sort as the times do"):
         table.pull()
 
 

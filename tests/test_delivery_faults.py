@@ -9,7 +9,7 @@ import pytest
 from cdp_orchestration.delivery import in_flight
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.destinations.base import Operation, Outcome
-from cdp_orchestration.errors import CdpError, NoAnswer, Refused, StopAndTell, TryAgain
+from cdp_orchestration.errors import CdpError, NeedsAPerson, NoAnswer, Refused, TryAgain
 from tests.test_delivery import Recorder, World, accept, people, vips
 
 
@@ -172,7 +172,7 @@ def test_both_addresses_that_may_be_there_are_removed(world: World) -> None:
 
 
 def test_a_stop_stops_at_once(world: World) -> None:
-    crm = failing(None, StopAndTell("webhook: answered 401. Check the field 'token'."))
+    crm = failing(None, NeedsAPerson("webhook: answered 401. Check the field 'token'."))
     crm.batch_size = 2
     world.want(people(10))
     summary = world.deliver(crm)
@@ -289,6 +289,6 @@ def test_a_marker_that_cannot_be_read_stops_and_tells(world: World) -> None:
     marker.parent.mkdir(parents=True)
     marker.write_text("{")
     crm = Recorder()
-    with pytest.raises(StopAndTell, match=r"in_flight/vips\.json.*delete the marker"):
+    with pytest.raises(NeedsAPerson, match=r"in_flight/vips\.json.*delete the marker"):
         world.deliver(crm)
     assert crm.requests == []

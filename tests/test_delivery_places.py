@@ -16,7 +16,7 @@ from cdp_orchestration.delivery.places import NOWHERE, Place
 from cdp_orchestration.delivery.plan import backlog, holdings
 from cdp_orchestration.delivery.sending import Summary
 from cdp_orchestration.destinations.base import Operation
-from cdp_orchestration.errors import NoAnswer, StopAndTell
+from cdp_orchestration.errors import NeedsAPerson, NoAnswer
 from tests.test_delivery import NOTHING, Recorder, World, people, vips
 
 OLD, NEW = Place("fake", "old"), Place("fake", "new")
@@ -101,7 +101,7 @@ def test_they_stay_there_even_if_that_delivery_never_got_to_a_plan(world: World)
     world.deliver(Recorder())
     as_93c4165_wrote_it(world)
     world.want([{"row_key": None}])
-    with pytest.raises(StopAndTell):
+    with pytest.raises(NeedsAPerson):
         world.deliver(Recorder(at="old"))
     world.want(people(3))
     assert world.deliver(Recorder(at="new")).accepted == Counter(add=3)
@@ -248,7 +248,7 @@ def test_decisions_that_cannot_be_read_stop_and_tell(world: World) -> None:
     world.want(people(1))
     world.deliver(Recorder())
     (world.home.deliveries / "decisions" / "vips.jsonl").write_text('{"decision": "forget"}\n')
-    with pytest.raises(StopAndTell, match=r"decisions/vips\.jsonl cannot be read.*Restore it"):
+    with pytest.raises(NeedsAPerson, match=r"decisions/vips\.jsonl cannot be read.*Restore it"):
         world.deliver(Recorder())
 
 

@@ -18,7 +18,7 @@ from cdp_orchestration.delivery.places import Place
 from cdp_orchestration.delivery.plan import planning, plans_folder
 from cdp_orchestration.delivery.sync import Sync
 from cdp_orchestration.destinations.base import Operation, Outcome
-from cdp_orchestration.errors import CdpError, NoAnswer, Refused, StopAndTell
+from cdp_orchestration.errors import CdpError, NeedsAPerson, NoAnswer, Refused
 from tests.test_delivery import Recorder, World, vips
 
 CONSENT = [{"regulation": "gdpr", "purpose": "email_marketing"}]
@@ -48,7 +48,7 @@ class Faulty(Recorder):
         if day == "down":
             raise NoAnswer("down", code="503", may_have_arrived=False)
         if day == "stop":
-            raise StopAndTell("401")
+            raise NeedsAPerson("401")
         if day == "died before":
             raise PowerCut
         bad = operations[0].row_key if day == "one row refused" else None

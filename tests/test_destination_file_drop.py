@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cdp_orchestration.destinations.base import Operation, Outcome
 from cdp_orchestration.destinations.file_drop import FileDrop, FileDropConfig
-from cdp_orchestration.errors import NoAnswer, StopAndTell
+from cdp_orchestration.errors import NeedsAPerson, NoAnswer
 from cdp_orchestration.kinds import DESTINATIONS
 
 ROWS = [
@@ -58,7 +58,7 @@ def test_csv_has_a_column_for_each_field_of_any_operation(tmp_path: Path) -> Non
 
 
 def test_csv_says_when_a_column_of_the_model_clashes_with_its_own(tmp_path: Path) -> None:
-    with pytest.raises(StopAndTell, match=r"column 'operation'.*Rename it"):
+    with pytest.raises(NeedsAPerson, match=r"column 'operation'.*Rename it"):
         drop(tmp_path, format="csv").send("vips", "run-1", [Operation("add", "a", {"operation": "x"}, "key")])
     assert not list(tmp_path.glob("drop/*"))
 
@@ -106,7 +106,7 @@ def test_the_folder_is_below_the_home_unless_absolute(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_one_stops_and_names_the_field(tmp_path: Path) -> None:
     (tmp_path / "drop").write_text("a file")
-    with pytest.raises(StopAndTell, match="field 'folder'"):
+    with pytest.raises(NeedsAPerson, match="field 'folder'"):
         drop(tmp_path).send("vips", "run-1", ROWS)
 
 

@@ -17,7 +17,7 @@ from cdp_orchestration import compaction
 from cdp_orchestration.delivery import compaction as of_ledger
 from cdp_orchestration.delivery.ledger import Entry, Ledger, Planned
 from cdp_orchestration.delivery.places import NOWHERE
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing, Page, Record
 from cdp_orchestration.landing import compaction as of_landing
@@ -202,7 +202,7 @@ def test_a_database_belongs_to_one_home(database: Any, home: Home, tmp_path: Pat
     before = loaded(database)
     other = Home(tmp_path / "other")
     land(other, '{"theirs":1}')
-    with pytest.raises(StopAndTell, match="belongs to another CDP_HOME"):
+    with pytest.raises(NeedsAPerson, match="belongs to another CDP_HOME"):
         Warehouse(other).load([("web", "events")])
     assert loaded(database) == before
 

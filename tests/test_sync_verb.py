@@ -7,7 +7,7 @@ import pytest
 
 from cdp_orchestration import connections as connected
 from cdp_orchestration import syncs
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.queries import status
 from tests.test_delivery import World, people
 
@@ -90,7 +90,7 @@ def test_status_says_what_earlier_addresses_hold_until_it_is_let_go(at: Deployme
         "vips: let go of 2 rows at desk (CDP_HOME/desk). They stay there, and are never removed by this platform."
     ]
     assert at.shown() == [line(held=2)], "what is wanted where it is was not let go"
-    with pytest.raises(StopAndTell, match=r"nothing to let go.*--remove-all"):
+    with pytest.raises(NeedsAPerson, match=r"nothing to let go.*--remove-all"):
         at.let_go()
 
 
@@ -99,7 +99,7 @@ def test_a_sync_without_a_model_is_shown_until_all_is_removed(at: Deployment) ->
     [gone] = at.shown()
     assert gone[:3] == ("vips", "desk", 2)
     assert str(gone[8]).startswith("its model is gone: desk (CDP_HOME/desk) still holds these")
-    with pytest.raises(StopAndTell, match=r"vips: its model is gone.*--remove-all.*--let-go"):
+    with pytest.raises(NeedsAPerson, match=r"vips: its model is gone.*--remove-all.*--let-go"):
         syncs.asset_of(at.home, "vips")
     done, said = at.remove_all()
     assert done
@@ -173,7 +173,7 @@ def test_an_older_ledger_of_a_sync_without_a_model_is_told_where_it_is(at: Deplo
 def test_a_sync_that_nobody_knows_is_told_with_those_there_are(at: Deployment) -> None:
     for name in ("vip", "../vips", "_schema"):
         for verb in (lambda name: syncs.asset_of(at.home, name), lambda name: at.let_go(name=name)):
-            with pytest.raises(StopAndTell, match=r"There is no sync .*Syncs: vips"):
+            with pytest.raises(NeedsAPerson, match=r"There is no sync .*Syncs: vips"):
                 verb(name)
     assert sorted(path.name for path in (at.root / "deliveries" / "locks").iterdir()) == ["_schema.lock", "vips.lock"]
 

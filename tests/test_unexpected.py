@@ -10,7 +10,7 @@ import pytest
 from cdp_orchestration.components import run_pass
 from cdp_orchestration.components.connection import stream_asset
 from cdp_orchestration.connections import Connection
-from cdp_orchestration.errors import StopAndTell, TryAgain
+from cdp_orchestration.errors import NeedsAPerson, TryAgain
 from cdp_orchestration.kinds import SOURCES
 from cdp_orchestration.landing import Page, Record
 from cdp_orchestration.sources.base import Source, SourceConfig
@@ -76,7 +76,7 @@ def test_what_landing_refuses_is_told_with_its_source(told: Any) -> None:
 
 
 def test_our_own_errors_name_the_source_and_have_no_trace(told: Any) -> None:
-    assert told(StopAndTell("field 'url' is wrong."), "making") == (["till.receipts: field 'url' is wrong."], 1, "")
+    assert told(NeedsAPerson("field 'url' is wrong."), "making") == (["till.receipts: field 'url' is wrong."], 1, "")
     assert told(TryAgain("it does not answer."), "pulling") == (["till.receipts: it does not answer."], 2, "")
 
 

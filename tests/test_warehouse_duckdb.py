@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from cdp_orchestration.errors import StopAndTell, TryAgain, disk_full, is_disk_full
+from cdp_orchestration.errors import NeedsAPerson, TryAgain, disk_full, is_disk_full
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import duckdb as engine
 from tests.harness import Platform
@@ -68,7 +68,7 @@ def test_a_client_that_stays_is_named_in_one_sentence(home: Home, monkeypatch: p
 def test_a_file_that_is_no_warehouse_is_told_with_the_remedy(home: Home, read: bool) -> None:
     home.warehouse.write_bytes(b"what a restore left behind" * 1000)
     warehouse = engine.DuckDB(home)
-    with pytest.raises(StopAndTell, match="cdp reset"), warehouse.reading() if read else warehouse.writing():
+    with pytest.raises(NeedsAPerson, match="cdp reset"), warehouse.reading() if read else warehouse.writing():
         pass
 
 

@@ -26,7 +26,7 @@ def run(as_of: str | None, full_refresh: bool, no_deliver: bool, force: bool) ->
     from cdp_orchestration.clock import parsed_as_of
 
     if as_of:
-        parsed_as_of(as_of)  # a mistyped time is told before anything starts
+        parsed_as_of(as_of)  # a mistyped time is reported before anything starts
     home = ready_home(to_build=True)
     sys.exit(0 if one_pass(home, as_of, full_refresh, not no_deliver, force) else 1)
 
@@ -68,7 +68,7 @@ def one_pass(home: Home, as_of: str | None, full_refresh: bool, deliver: bool, f
     "--people", default=5000, show_default=True, type=click.IntRange(min=100), help="Size of the demo company."
 )
 def demo(people: int) -> None:
-    """Run the main job on the demo company, in a CDP_HOME of its own (./data/demo), and show what happened."""
+    """Run the main job on the demo company, in its own CDP_HOME (./data/demo), and show what happened."""
     os.environ["CDP_HOME"] = os.environ.get("CDP_DEMO_HOME") or str(PROJECT_ROOT / "data" / "demo")
     from cdp_orchestration.demo.run import run_demo
 

@@ -59,7 +59,7 @@ def what_if(rules: str) -> None:
     from cdp_orchestration.queries.what_if import rules_of
     from cdp_orchestration.queries.what_if import what_if as compared
 
-    rules_of(Path(rules))  # a wrong file is told before anything starts
+    rules_of(Path(rules))  # a wrong file is reported before anything starts
     home = ready_home()
     with quiet_output(home.root / "logs" / "cdp.log") as terminal:
         show(compared(home, Path(rules)), Console(file=terminal, width=OUT.width, highlight=False))

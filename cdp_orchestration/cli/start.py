@@ -19,8 +19,8 @@ from cdp_orchestration.warehouse import Warehouse
 def ready_home(to_build: bool = False) -> Home:
     """The home with its folders, Dagster's limits in place, and the environment of every child process set.
 
-    Before anything is written: raises StopAndTell where the warehouse of CDP_TARGET is not told in full, and, for a verb
-    that is going to build, StopAndTell or TryAgain where it cannot be reached or written to.
+    Before anything is written: raises NeedsAPerson where a setting of the warehouse of CDP_TARGET is missing, and, for a verb
+    that is going to build, NeedsAPerson or TryAgain where it cannot be reached or written to.
     """
     load_dotenv(PROJECT_ROOT / ".env")
     home = current_home()

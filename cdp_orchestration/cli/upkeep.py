@@ -41,7 +41,7 @@ def reset(yes: bool, everything: bool) -> None:
     """Remove the warehouse (it can be rebuilt from landing); with --everything the whole CDP_HOME.
 
     The ledger stays without --everything: it knows what destinations hold. The history of audiences (entries and exits)
-    lives in the warehouse and goes with it; members of today enter anew.
+    lives in the warehouse and goes with it; members of today enter again.
     """
     from cdp_orchestration.warehouse import Warehouse
 

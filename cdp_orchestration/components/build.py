@@ -17,9 +17,9 @@ from dagster_dbt.errors import DagsterDbtError
 from cdp_orchestration import last_pass
 from cdp_orchestration.clock import parsed_as_of
 from cdp_orchestration.components import runs
-from cdp_orchestration.components.failures import in_dagsters_words, unexpected
+from cdp_orchestration.components.failures import as_dagster_failure, unexpected
 from cdp_orchestration.components.metadata import with_samples
-from cdp_orchestration.errors import StopAndTell, disk_full, is_disk_full
+from cdp_orchestration.errors import NeedsAPerson, disk_full, is_disk_full
 from cdp_orchestration.home import Home, current_home
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
 from cdp_orchestration.project import fingerprint as rules
@@ -57,7 +57,7 @@ def build(
     """Run dbt for the selected models and yield their results with row counts and samples."""
     home = current_home()
     runs.sign(context.instance, context.run_id)
-    with in_dagsters_words("build"):
+    with as_dagster_failure("build"):
         last_pass.forget(home)
         as_of = parsed_as_of(config.as_of)
         check_overrides(identity_rules())
@@ -78,7 +78,7 @@ def build(
             full = True
         full = full or Warehouse(home).always_full
         if full and context.is_subset and set(context.selected_asset_keys) != _all_keys(context):
-            raise StopAndTell(
+            raise NeedsAPerson(
                 "A full refresh rebuilds every model, but only some are selected: select all models of the warehouse "
                 "(or run `cdp run --full-refresh`)."
             )
@@ -96,10 +96,10 @@ def build(
         held: list[Any] = []
         failed: dict[str, str] = {}
         invocation, failure = None, None
-        with in_dagsters_words("build"), Warehouse(home).writing(), _environment(environment):
+        with as_dagster_failure("build"), Warehouse(home).writing(), _environment(environment):
             try:
                 invocation = dbt.cli(arguments, context=context)
-                for event in _told(_read(invocation, failed), context):
+                for event in _logged(_read(invocation, failed), context):
                     held.append(event)
             except Exception as error:  # what dbt did finish is still reported, below
                 failure = error
@@ -109,16 +109,16 @@ def build(
         relations.forget(home, list(left))
         log.info(f"Dropped {len(left)} relations of models that the project no longer has: {', '.join(left)}.")
     # Models are reported when dbt has let go of the file: their counts and samples are read from it.
-    with in_dagsters_words("build"):
+    with as_dagster_failure("build"):
         yield from with_samples(context, held, home, staging_views(manifest))
     if failure is not None:
         said = str(failure) if isinstance(failure, DagsterDbtError) else unexpected("build", failure)
-        told = [f"{name}: {why}" for name, why in failed.items()] or [said]
-        if any(is_disk_full(text) for text in told):
-            told = [str(disk_full(home.root))]
-        for text in told:
+        reasons = [f"{name}: {why}" for name, why in failed.items()] or [said]
+        if any(is_disk_full(text) for text in reasons):
+            reasons = [str(disk_full(home.root))]
+        for text in reasons:
             log.error(f"build: {text}")
-        raise dg.Failure(description="\n".join(told), allow_retries=False) from failure
+        raise dg.Failure(description="\n".join(reasons), allow_retries=False) from failure
 
 
 def _left_behind(home: Home, manifest: dict[str, Any]) -> dict[str, str]:
@@ -176,7 +176,7 @@ def tell_of_other_ids(home: Home, build_id: str) -> None:
             )
 
 
-def _told(events: Iterator[Any], context: dg.AssetExecutionContext) -> Iterator[Any]:
+def _logged(events: Iterator[Any], context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Log when the last model of a layer is done (dbt interleaves layers as their inputs are ready)."""
     left = Counter(layer_of(key.path[0]) for key in context.selected_asset_keys)
     models = Counter(left)
@@ -195,7 +195,7 @@ def _all_keys(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
 
 
 def _tidy(invocation: DbtCliInvocation | None) -> None:
-    """Each invocation has a target folder of its own: keep what a person may want to read, of the last few."""
+    """Keep the target folders of the last few invocations, without what no person wants to read."""
     if invocation is None:
         return
     for name in ("partial_parse.msgpack", "manifest.json", "semantic_manifest.json", "graph.gpickle"):

@@ -9,7 +9,7 @@ import dagster as dg
 import pydantic
 
 from cdp_orchestration.components import runs
-from cdp_orchestration.components.failures import RETRY, in_dagsters_words
+from cdp_orchestration.components.failures import RETRY, as_dagster_failure
 from cdp_orchestration.connections import Connection, connection, shown
 from cdp_orchestration.home import current_home
 from cdp_orchestration.landing import Batch
@@ -78,7 +78,7 @@ def stream_asset(source: Connection, stream: str) -> dg.AssetsDefinition:
     def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         runs.sign(context.instance, context.run_id)
         what = f"{source.name}.{stream}"
-        with in_dagsters_words(what):
+        with as_dagster_failure(what):
             batches, notes = land_stream(source, stream, current_home())
             records = sum(batch.records for batch in batches)
             unreadable = sum(batch.errors for batch in batches)

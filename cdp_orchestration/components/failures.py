@@ -1,4 +1,4 @@
-"""The one place that turns our errors into Dagster's words."""
+"""The one place that turns our errors into Dagster's failures."""
 
 import logging
 import traceback
@@ -18,10 +18,10 @@ RETRY = dg.RetryPolicy(max_retries=1, delay=5)
 
 
 @contextmanager
-def in_dagsters_words(what: str) -> Iterator[None]:
+def as_dagster_failure(what: str) -> Iterator[None]:
     """An error becomes a dg.Failure whose text begins with `what`; only a passing fault may be retried.
 
-    What nobody expected (a driver's or library's own error) is told by its type and text, and its trace is in
+    What nobody expected (a driver's or library's own error) is named by its type and text, and its trace is in
     CDP_HOME/logs/cdp.log: trying it again without knowing what it is could only hide it.
     """
     try:

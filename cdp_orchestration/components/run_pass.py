@@ -123,13 +123,13 @@ def _execute(
     problems = []
     for event in result.all_events:
         if event.is_step_failure:
-            problems.append(_told(str(event.step_key), event.step_failure_data))
+            problems.append(_reason(str(event.step_key), event.step_failure_data))
     if any(is_disk_full(problem) for problem in problems):
         problems = [str(disk_full(current_home().root))]
     return Step(name, result.success, problems, result.run_id)
 
 
-def _told(step: str, failure: Any) -> str:
+def _reason(step: str, failure: Any) -> str:
     """Why a step failed, in one text. Steps describe their failures themselves; what failed around them is named by step,
     type and text, and has its trace in the log."""
     if failure.user_failure_data and failure.user_failure_data.description:

@@ -13,13 +13,13 @@ from cdp_orchestration import compacted
 from cdp_orchestration.compacted import Compacted
 from cdp_orchestration.delivery.ledger import SCHEMA, Ledger, literals, undigested
 from cdp_orchestration.disk import whole_file
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 
 SMALL_FILES = 100  # so many, and delivery compacts by itself
 
 
 def compact(ledger: Ledger, sync: str, at_least: int = 2, most: int = compacted.MOST_ROWS) -> tuple[int, int]:
-    """Brings the sync's small files into few, where they are at least so many. The caller holds the sync's lock.
+    """Brings the sync's small files into few, where they are at least `at_least`. The caller holds the sync's lock.
 
     Returns how many small files, and how many compacted files there are now; (0, …) where nothing was due. A crash
     anywhere leaves things as they were, or done.
@@ -51,7 +51,7 @@ def compact(ledger: Ledger, sync: str, at_least: int = 2, most: int = compacted.
 
 def compact_if_due(ledger: Ledger, sync: str) -> None:
     """Keeps the small files few, so that a plan costs what the ledger holds and not how it came. As `compact`."""
-    with suppress(StopAndTell):  # `cdp compact` tells what is wrong; a delivery works either way
+    with suppress(NeedsAPerson):  # `cdp compact` says what is wrong; a delivery works either way
         compact(ledger, sync, SMALL_FILES)
 
 

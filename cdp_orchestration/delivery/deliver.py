@@ -32,7 +32,7 @@ def deliver(
 ) -> Summary:
     """Sends what is owed. The warehouse is read before anything is sent, and not held meanwhile.
 
-    A destination that fails or refuses is told in the summary's `stopped` and `problems`. Raises StopAndTell when
+    A destination that fails or refuses is reported in the summary's `stopped` and `problems`. Raises NeedsAPerson when
     nothing was sent (a bad model, the guard), CdpError when the connector itself broke.
     """
     place = Place(sync.destination, destination.address())
@@ -73,7 +73,7 @@ def _carry_out(
             plan.check_guard()
             summary = Summary(sync.name, run_id, plan.operations, plan.withheld, plan.shared, plan.elsewhere)
             frozen = plan.freeze(folder, run_id)
-        log.info(f"{sync.name}: {_told(plan)}")
+        log.info(f"{sync.name}: {_in_words(plan)}")
         try:
             Sending(destination, ledger, frozen, place, summary).run()
         finally:
@@ -82,7 +82,7 @@ def _carry_out(
     return summary
 
 
-def _told(plan: Plan) -> str:
+def _in_words(plan: Plan) -> str:
     owed = ", ".join(f"{plan.operations[o]} to {o}" for o in OPERATIONS)
     parts = [f"{owed}; {plan.withheld} withheld for lack of consent"]
     if plan.shared:

@@ -11,7 +11,7 @@ from pathlib import Path
 from cdp_orchestration.delivery.ledger import UNKNOWN, Entry, Ledger, read_plan
 from cdp_orchestration.delivery.places import Place
 from cdp_orchestration.disk import sync_folder, whole_file
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 
 log = logging.getLogger("cdp")
 
@@ -44,7 +44,7 @@ def is_any(ledger: Ledger) -> bool:
 def recover(ledger: Ledger, sync: str, plans: Path) -> None:
     """Writes down the batch that a dead process had in flight as of unknown outcome. `plans`: the sync's plans.
 
-    Raises StopAndTell when the marker or its plan cannot be read.
+    Raises NeedsAPerson when the marker or its plan cannot be read.
     """
     folder = ledger.folder(sync)
     for leftover in folder.glob(".*.tmp") if folder.is_dir() else ():
@@ -65,7 +65,7 @@ def recover(ledger: Ledger, sync: str, plans: Path) -> None:
                 if row.ordinal in flying:
                     entries.append(Entry(row, "failed", UNKNOWN, said))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{path}: a delivery died while sending, and what it was sending cannot be read ({error}). Restore "
             f"{plans} from a backup; or delete the marker file, accepting that rows of that batch which are not "
             "wanted any more may stay at the destination."

@@ -17,7 +17,7 @@ from cdp_orchestration.delivery.compaction import compact_if_due
 from cdp_orchestration.delivery.ledger import UNKNOWN, Entry, Ledger, Planned, read_plan
 from cdp_orchestration.delivery.places import Place
 from cdp_orchestration.destinations.base import Destination, Operation, Outcome
-from cdp_orchestration.errors import CdpError, Refused, StopAndTell, TryAgain
+from cdp_orchestration.errors import CdpError, NeedsAPerson, Refused, TryAgain
 
 log = logging.getLogger("cdp")
 
@@ -93,7 +93,7 @@ class Sending:
         ):
             error = self._deliver_batch(batch)
             failures = failures + 1 if error else 0
-            if isinstance(error, StopAndTell):
+            if isinstance(error, NeedsAPerson):
                 self.summary.stopped = str(error)
             elif failures >= _FAILURES_IN_A_ROW:
                 self.summary.stopped = f"{failures} batches in a row failed: {error}"
@@ -127,10 +127,10 @@ class Sending:
         in_flight.unmark(self.ledger, sync)
         compact_if_due(self.ledger, sync)
         self._count()
-        if fault is not None and not isinstance(fault, TryAgain | StopAndTell):
+        if fault is not None and not isinstance(fault, TryAgain | NeedsAPerson):
             raise CdpError(
                 f"{sync}: the destination kind '{self.destination.kind}' broke with {type(fault).__name__}: {fault}. "
-                "The rows of that batch may have arrived and are sent again by the next delivery; mend the connector."
+                "The rows of that batch may have arrived and are sent again by the next delivery; correct the connector."
             ) from fault
         return fault
 
@@ -173,8 +173,8 @@ class Sending:
 
     def _fail_rest(self, rows: list[Planned], error: Exception) -> None:
         """After a fault: rows of the request at hand may have arrived; those whose turn had not come have not."""
-        maybe = getattr(error, "may_have_arrived", not isinstance(error, StopAndTell))
-        code = str(getattr(error, "code", "")) or ("stopped" if isinstance(error, StopAndTell) else "failed")
+        maybe = getattr(error, "may_have_arrived", not isinstance(error, NeedsAPerson))
+        code = str(getattr(error, "code", "")) or ("stopped" if isinstance(error, NeedsAPerson) else "failed")
         requested = {row.ordinal for row in self.requested}
         for row in self._sendable(rows):
             if row.ordinal not in self.entries:

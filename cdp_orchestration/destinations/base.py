@@ -3,9 +3,9 @@
 A destination sends what it is given and says what became of each row. It knows nothing of plans, ledgers, models or
 Dagster. What to raise decides what delivery does next:
 
-    Refused      the other side will not take this batch: it is halved until the bad row stands alone
-    TryAgain     a passing fault, after the connector's own bounded retries: the rows stay owed (better: NoAnswer)
-    StopAndTell  a person must act (credentials, configuration): delivery stops at once
+    Refused       the other side will not take this batch: it is halved until the bad row stands alone
+    TryAgain      a passing fault, after the connector's own bounded retries: the rows stay owed (better: NoAnswer)
+    NeedsAPerson  a person must act (credentials, configuration): delivery stops at once
 """
 
 from abc import ABC, abstractmethod
@@ -86,7 +86,7 @@ class Destination(ABC):
         """Sends one batch and returns one Outcome per operation, in the same order.
 
         Sending a batch again with the same idempotency keys must do no harm. Raises Refused, TryAgain (NoAnswer)
-        or StopAndTell, as the module says.
+        or NeedsAPerson, as the module says.
         """
 
     def close(self) -> None:  # noqa: B027 (most kinds hold nothing open)

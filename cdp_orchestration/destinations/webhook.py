@@ -14,7 +14,7 @@ import pydantic
 import requests
 
 from cdp_orchestration.destinations.base import Destination, DestinationConfig, Operation, Outcome
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.http_client import HttpClient, HttpConfig
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -39,7 +39,7 @@ class Webhook(Destination):
     Config: ClassVar[type[DestinationConfig]] = WebhookConfig
 
     def __init__(self, config: WebhookConfig, home_root: Path) -> None:
-        """Raises StopAndTell for a token or header that cannot be sent, before any row is planned."""
+        """Raises NeedsAPerson for a token or header that cannot be sent, before any row is planned."""
         super().__init__(config, home_root)
         self._http = HttpClient(self.kind, config, "The rows stay owed; the next delivery sends them.")
 
@@ -52,7 +52,7 @@ class Webhook(Destination):
             parts = urllib.parse.urlsplit(self.config.url.strip())
             scheme, host, port = parts.scheme.lower(), parts.hostname or "", parts.port
         except ValueError as error:
-            raise StopAndTell(f"webhook: the field 'url' is no address ({error}). Correct it.") from None
+            raise NeedsAPerson(f"webhook: the field 'url' is no address ({error}). Correct it.") from None
         host = f"[{host}]" if ":" in host else host
         if port is not None and port != _DEFAULT_PORTS.get(scheme):
             host = f"{host}:{port}"
@@ -62,7 +62,7 @@ class Webhook(Destination):
         self._http.close()
 
     def send(self, sync: str, run_id: str, operations: list[Operation]) -> list[Outcome]:
-        """One POST, tried again on passing faults. Raises Refused (4xx), NoAnswer, StopAndTell (401, 403, 3xx)."""
+        """One POST, tried again on passing faults. Raises Refused (4xx), NoAnswer, NeedsAPerson (401, 403, 3xx)."""
         body = {
             "sync": sync,
             "run_id": run_id,

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from cdp_orchestration import compacted, disk
 from cdp_orchestration.compacted import Compacted
 from cdp_orchestration.disk import sync_folder, whole_file
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.landing.batch import SCHEMA, Batch
 from cdp_orchestration.landing.index import STEM, Index, KnownFiles, Stream, seq_of
 from cdp_orchestration.landing.records import Page
@@ -74,7 +74,7 @@ class Landing:
 
         A batch ends only after a page that is `safe`, so it may grow beyond `max_records`. Without records there
         is no batch. If `pages` raises, what was not yet published is dropped and the error goes on to the caller.
-        Raises StopAndTell for a bad name, ValueError when the last page is not safe.
+        Raises NeedsAPerson for a bad name, ValueError when the last page is not safe.
         """
         self.folder(source, stream)
         self.prepare(source, stream)
@@ -148,17 +148,17 @@ class Landing:
         return [*listed.paths(folder), *(path for seq, path in tail if seq > listed.through)]
 
     def folder(self, source: str, stream: str) -> Path:
-        """The stream's folder. Raises StopAndTell for a name that cannot be one."""
+        """The stream's folder. Raises NeedsAPerson for a name that cannot be one."""
         for what, name in (("source", source), ("stream", stream)):
             if not _NAME.fullmatch(name):
-                raise StopAndTell(
+                raise NeedsAPerson(
                     f"the {what} name {name!r} cannot be used: it becomes a folder and part of model names. "
                     f"Use lower-case letters, digits and underscores, beginning with a letter."
                 )
         return self.root / source / stream
 
     def tail(self, folder: Path) -> list[tuple[int, Path]]:
-        """(batch_seq, file) of the batches that have, or had, a file of their own, by batch_seq."""
+        """(batch_seq, file) of the batches that have, or had, their own file, by batch_seq."""
         names = os.listdir(folder) if folder.is_dir() else []
         stems = sorted(
             (name[:-8] for name in names if name.endswith(".parquet") and STEM.fullmatch(name[:-8])), key=seq_of

@@ -1,4 +1,4 @@
-"""Compaction of landing: the batches of a stream that have files of their own, brought into few (compacted.py).
+"""Compaction of landing: the batches of a stream, each in its own file, brought into few (compacted.py).
 
 It changes which files batches are in, and nothing else: not their order, numbers, ids, records or manifests.
 """
@@ -13,17 +13,17 @@ import pyarrow as pa
 from cdp_orchestration import compacted, disk
 from cdp_orchestration.compacted import MOST_ROWS
 from cdp_orchestration.disk import sync_folder, whole_file
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.landing.batch import SCHEMA
 from cdp_orchestration.landing.batches import Landing
 from cdp_orchestration.landing.index import read_manifests, seq_of
 
 
 def compact(landing: Landing, source: str, stream: str, at_least: int = 2, most: int = MOST_ROWS) -> tuple[int, int]:
-    """Brings the batches that have files of their own into few, where they are at least so many.
+    """Brings the batches that are each in their own file into few files, where they are at least `at_least`.
 
     Returns how many batches, and how many compacted files hold the stream's batches now; (0, …) where nothing was due.
-    A crash anywhere leaves things as they were, or done. Raises StopAndTell where a file does not hold what its
+    A crash anywhere leaves things as they were, or done. Raises NeedsAPerson where a file does not hold what its
     manifest says: then nothing changes.
     """
     folder = landing.folder(source, stream)
@@ -41,11 +41,11 @@ def compact(landing: Landing, source: str, stream: str, at_least: int = 2, most:
             folder, before.generation + 1, _records([*again, *due], manifests), SCHEMA, "_batch_seq", most
         )
         lines = [line for path in [*again, *due] for line in path.with_suffix(".json").read_bytes().splitlines()]
-        told = _by_last_file(lines, files)
+        manifests_of = _by_last_file(lines, files)
         for file in files:
             path = folder / compacted.FOLDER / file.name
             with whole_file(path.with_suffix(".json")) as handle:
-                handle.writelines(line + b"\n" for line in told[file.name])
+                handle.writelines(line + b"\n" for line in manifests_of[file.name])
         sync_folder(folder / compacted.FOLDER)
         after = compacted.next_list(before, kept, files, seq_of(due[-1].stem))
         compacted.write_list(folder, f"landing/{source}/{stream}", after)  # the commit
@@ -53,7 +53,7 @@ def compact(landing: Landing, source: str, stream: str, at_least: int = 2, most:
 
 
 def small_batches(landing: Landing, source: str, stream: str) -> int:
-    """How many batches of the stream have a file of their own."""
+    """How many batches of the stream are in their own file."""
     landing.index.refresh((source, stream))
     [(small,)] = landing.index.rows(
         "select count(*) from batches join streams using (source, stream) "
@@ -92,7 +92,7 @@ def _records(paths: list[Path], manifests: list[dict[str, Any]]) -> Iterator[pa.
             count += part.num_rows
             yield part
         if path in expected and count != expected[path]["records"]:
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"{path} holds {count} records, but its manifest says {expected[path]['records']}. Restore the file from a "
                 "backup; nothing was compacted."
             )
@@ -100,11 +100,11 @@ def _records(paths: list[Path], manifests: list[dict[str, Any]]) -> Iterator[pa.
 
 def _by_last_file(lines: list[bytes], files: list[compacted.File]) -> dict[str, list[bytes]]:
     """Manifests by the file that holds the last records of their batch."""
-    told: dict[str, list[bytes]] = {file.name: [] for file in files}
+    found: dict[str, list[bytes]] = {file.name: [] for file in files}
     place = 0
     for line in lines:
         seq = json.loads(line)["batch_seq"]
         while place + 1 < len(files) and files[place + 1].first <= seq:
             place += 1
-        told[files[place].name].append(line)
-    return told
+        found[files[place].name].append(line)
+    return found

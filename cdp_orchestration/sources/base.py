@@ -44,7 +44,7 @@ class Source(ABC):
         """Yields what is new in `stream` since `state` and `files`, as Landing.state and Landing.files gave them.
 
         Pulling again with the same state must give the same records again: nothing is remembered anywhere else.
-        Raises TryAgain for a passing fault, StopAndTell when a person must act. One bad record is a Record with
+        Raises TryAgain for a passing fault, NeedsAPerson when a person must act. One bad record is a Record with
         an error, never an exception.
         """
 

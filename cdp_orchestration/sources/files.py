@@ -140,7 +140,7 @@ def _version(stat: os.stat_result) -> str:
 
 
 def _is_written(file: IO[bytes]) -> bool:
-    """Whether some process has the file open for writing, as far as the system can tell."""
+    """Whether some process has the file open for writing, as far as the system knows."""
     if not hasattr(fcntl, "F_SETLEASE"):
         return False
     try:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from cdp_orchestration import compacted
 from cdp_orchestration.delivery.ledger import SCHEMA as LEDGER
 from cdp_orchestration.delivery.ledger import Ledger
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import SCHEMA, Batch, Landing
 
@@ -57,7 +57,7 @@ def pipeline(home: Home, destination: Callable[[], Any], name: str) -> Any:
 def load(into: Any, home: Home, streams: list[tuple[str, str]], zoned: bool = False) -> None:
     """Loads what is not recorded yet. `zoned`: the engine's times without a zone are not what the models use.
 
-    Raises StopAndTell where the database belongs to another home, or the counts are not those of the manifests.
+    Raises NeedsAPerson where the database belongs to another home, or the counts are not those of the manifests.
     """
     into.abort_packages()  # of a load that died: it is made again, from what is recorded
     loader = _Loader(into, zoned)
@@ -72,7 +72,7 @@ def _load_landing(loader: "_Loader", home: Home, batches: list[Batch], streams: 
     loaded = dict(loader.rows("_batches", "batch_id, batch_seq"))
     foreign = sorted(set(loaded) - {batch.batch_id for batch in batches}, key=lambda batch_id: loaded[batch_id])
     if foreign:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"The database holds batch {foreign[0]}, which is not in {home.landing}: it belongs to another CDP_HOME, or "
             "landed files were removed. Give this CDP_HOME a database of its own, or go back to the one it belongs to."
         )
@@ -103,7 +103,7 @@ def _count(loader: "_Loader", table: str, batches: list[Batch]) -> None:
     found = dict(loader.rows(table, "_batch_id, count(*)", f"where _batch_seq >= {first} group by _batch_id"))
     for batch in batches:
         if found.get(batch.batch_id, 0) != batch.records:
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"{batch.path}: {found.get(batch.batch_id, 0)} records were loaded, but its manifest says {batch.records}. "
                 "Restore the file from a backup; builds do not read it until the counts agree."
             )

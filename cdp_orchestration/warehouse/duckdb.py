@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from cdp_orchestration.errors import CdpError, StopAndTell, TryAgain, disk_full, is_disk_full
+from cdp_orchestration.errors import CdpError, NeedsAPerson, TryAgain, disk_full, is_disk_full
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import file_lock
 from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing
@@ -65,7 +65,7 @@ def _unusable(file: Path, error: duckdb.Error) -> CdpError:
     """Why the file cannot be opened at all, and what to do about it."""
     if is_disk_full(error):
         return disk_full(file)
-    return StopAndTell(
+    return NeedsAPerson(
         f"{file} cannot be opened: {str(error).splitlines()[0]} If it is damaged, `cdp reset` removes it, and the next "
         "`cdp run` builds it again from what landed."
     )
@@ -112,7 +112,7 @@ class DuckDB:
                 connection.close()
 
     def _open_patiently(self, read_only: bool) -> duckdb.DuckDBPyConnection:
-        """Raises TryAgain where somebody holds the file all the while, StopAndTell where it is no warehouse."""
+        """Raises TryAgain where somebody holds the file all the while, NeedsAPerson where it is no warehouse."""
         file = self.home.warehouse
         deadline, said = time.monotonic() + PATIENCE_SECONDS, False
         while True:

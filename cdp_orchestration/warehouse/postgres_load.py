@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from cdp_orchestration.delivery.ledger import Ledger, literals
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Batch, Landing
 from cdp_orchestration.landing.records import strict
@@ -56,7 +56,7 @@ LEDGER_GREW = f"alter table landing._ledger add column destination {TEXT}, add c
 
 
 def load(connection: Any, home: Home, streams: list[tuple[str, str]]) -> None:
-    """Loads what the database does not have yet. Raises StopAndTell where it belongs to another home."""
+    """Loads what the database does not have yet. Raises NeedsAPerson where it belongs to another home."""
     landing, ledger = Landing(home.landing), Ledger(home.deliveries)
     with landing.reading():
         _load_landing(connection, home, landing, streams)
@@ -88,7 +88,7 @@ def _load_landing(connection: Any, home: Home, landing: Landing, streams: list[t
     batches = landing.batches()
     foreign = sorted(set(loaded) - {batch.batch_id for batch in batches}, key=lambda batch_id: loaded[batch_id])
     if foreign:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"The database holds batch {foreign[0]}, which is not in {home.landing}: it belongs to another CDP_HOME, or "
             "landed files were removed. Point PGDATABASE to a database of its own, or CDP_HOME to the home it belongs to."
         )
@@ -111,7 +111,7 @@ def _load_batch(connection: Any, home: Home, batch: Batch) -> None:
                 )
             if cursor.rowcount != batch.records:
                 cursor.execute("rollback")
-                raise StopAndTell(
+                raise NeedsAPerson(
                     f"{batch.path}: {cursor.rowcount} records were read, but its manifest says {batch.records}. Restore "
                     "the file from a backup; nothing of it was loaded."
                 )

@@ -21,7 +21,7 @@ import duckdb
 
 from cdp_orchestration import compacted
 from cdp_orchestration.delivery.ledger import Ledger, literals
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.warehouse import file_lock
@@ -57,11 +57,11 @@ class Spark:
         try:
             done = subprocess.run([java, "-version"], capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError):
-            raise StopAndTell(f"CDP_TARGET=spark: there is no Java at {java}. {remedy}") from None
+            raise NeedsAPerson(f"CDP_TARGET=spark: there is no Java at {java}. {remedy}") from None
         found = re.search(r'version "(\d+)', done.stderr + done.stdout)
         if not found or int(found.group(1)) < JAVA:
-            told = (done.stderr or done.stdout).partition("\n")[0]
-            raise StopAndTell(f"CDP_TARGET=spark: {java} is too old ({told}). {remedy}")
+            version = (done.stderr or done.stdout).partition("\n")[0]
+            raise NeedsAPerson(f"CDP_TARGET=spark: {java} is too old ({version}). {remedy}")
 
     def exists(self) -> bool:
         return any(self.folder.glob("warehouse/staging.db/builds/*.parquet"))
