@@ -75,7 +75,10 @@ def quarantine(samples: int) -> None:
 
 
 @main.command()
-def check() -> None:
+@click.option(
+    "--data", is_flag=True, help="Also run every check of the models over all data, not over a build's new rows."
+)
+def check(data: bool) -> None:
     """Check the definitions: every defs.yaml, model, sync and staging model; changes nothing."""
     from cdp_orchestration.queries.checks import check_definitions, notes
 
@@ -90,3 +93,14 @@ def check() -> None:
     for note in noted:
         OUT.print(f"- {note}", soft_wrap=True)
     OUT.print("Definitions are in order.")
+    if data:
+        from cdp_orchestration.queries.data_checks import check_data
+
+        found = check_data(home)
+        for name, why in found.warnings.items():
+            OUT.print(f"- {name} (a warning): {why}", soft_wrap=True)
+        for name, why in found.failed.items():
+            ERR.print(f"- {name}: {why}", soft_wrap=True)
+        OUT.print(f"{found.passed} checks hold, {len(found.failed)} fail, {len(found.warnings)} warn.")
+        if found.failed:
+            sys.exit(1)

@@ -26,13 +26,13 @@ from cdp_orchestration.project import fingerprint as rules
 from cdp_orchestration.project import relations
 from cdp_orchestration.project.layers import layer_of
 from cdp_orchestration.project.streams import landed_not_read, staging_views
+from cdp_orchestration.queries.data_checks import BROKEN_PROMISE
 from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse
 from cdp_orchestration.warehouse.loading import load_landing
 
 log = logging.getLogger("cdp")
 
 KEPT_INVOCATIONS = 20
-BROKEN_PROMISE = "broken promise:"  # as macros/promises.sql logs it
 # What dbt writes beside its work costs a tenth of a build with nothing new: its manifest is ours already, results come as
 # events, and the statements are in the invocation's folder (compiled/, run/).
 LEAN_DBT = {"DBT_WRITE_JSON": "false", "DBT_LOG_LEVEL_FILE": "info"}

@@ -1,5 +1,7 @@
 -- The ledger: each attempt at delivering one operation, as delivery wrote it. One row per attempt; append-only.
 {{ config(materialized='view') }}
+-- Its check looks at what was delivered since the build before this one: builds comes first.
+-- depends_on: {{ ref('builds') }}
 
 select
     run_id,
