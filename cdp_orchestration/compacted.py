@@ -6,7 +6,7 @@
 
 What counts is the files on the list, and the tail beyond `through`. The rename of the list is the one moment at which a
 compaction comes to be: before it, nothing reads the new files, after it, nothing begins to read the old ones. Who began by an
-earlier list (its `generation`) goes on by it, so its files stay until `sweep` is told that nobody is left who does.
+earlier list (its `generation`) goes on by it, so its files stay until nobody is left who does.
 """
 
 import json
@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from cdp_orchestration import disk
 from cdp_orchestration.disk import sync_folder, whole_file
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 
 MOST_ROWS = 1_000_000  # in a compacted file: erasing a few records rewrites no more than that
 FOLDER = "compacted"
@@ -30,7 +30,7 @@ LIST = "_compacted.json"
 # One row group: large enough to scan fast, small enough to hold.
 _GROUP_ROWS = 65_536
 _GROUP_BYTES = 32_000_000
-# A compacted file is taken in again while it holds at most so many times what is new: each row is rewritten a few times,
+# A compacted file is rewritten while it holds at most so many times what is new: each row is rewritten a few times,
 # however often little is new, and the number of files grows with the logarithm of that.
 _TAKEN_IN = 2
 
@@ -68,7 +68,7 @@ class Compacted:
 
 
 def read_list(folder: Path) -> Compacted:
-    """The folder's list as it is now; an empty one where nothing was compacted. Raises StopAndTell where it is broken."""
+    """The folder's list as it is now; an empty one where nothing was compacted. Raises NeedsAPerson where it is broken."""
     path = folder / LIST
     try:
         found = json.loads(path.read_bytes())
@@ -81,7 +81,7 @@ def read_list(folder: Path) -> Compacted:
     except FileNotFoundError:
         return Compacted()
     except (ValueError, KeyError, TypeError) as error:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{path} cannot be read ({error}); it says which files of the folder count. Restore it from a backup, together "
             f"with {folder / FOLDER}."
         ) from error
@@ -111,7 +111,7 @@ def next_list(before: Compacted, kept: int, added: list[File], through: int) -> 
 
 
 def kept_files(before: Compacted, new_rows: int, most: int = MOST_ROWS) -> int:
-    """How many of the compacted files stay as they are, when `new_rows` come: the others are written anew with them."""
+    """How many of the compacted files stay as they are, when `new_rows` come: the others are written again with them."""
     kept = len(before.files)
     while kept and before.files[kept - 1].rows < most and before.files[kept - 1].rows <= _TAKEN_IN * new_rows:
         kept -= 1
@@ -194,12 +194,12 @@ def _groups(parts: Iterable[pa.Table], most: int) -> Iterator[pa.Table]:
 def read_rows(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     """A file in parts, with the columns of the schema (an older file may lack some, which are null then).
 
-    Raises StopAndTell where the file has a column that the schema lacks: it would be lost.
+    Raises NeedsAPerson where the file has a column that the schema lacks: it would be lost.
     """
     with pq.ParquetFile(path) as file:
         foreign = [name for name in file.schema_arrow.names if name not in schema.names]
         if foreign:
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"{path} has the column '{foreign[0]}', which this version does not know. It was not compacted; a later "
                 "version wrote it, and should compact it."
             )

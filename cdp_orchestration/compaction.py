@@ -4,42 +4,51 @@ DuckDB's views of landing and ledger are made by each build, by the lists of tha
 say by which: `landing._read_by`. Until the next build they read what they read, so what was replaced since stays for them.
 """
 
+import logging
 from collections.abc import Callable
 
 import duckdb
 
 from cdp_orchestration.compacted import nobody_reads
+from cdp_orchestration.delivery import compaction as of_ledger
 from cdp_orchestration.delivery.ledger import Ledger
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
+from cdp_orchestration.landing import compaction as of_landing
+from cdp_orchestration.landing.index import Stream
 from cdp_orchestration.warehouse import file_lock
+
+log = logging.getLogger("cdp")
 
 SMALL_BATCHES = 200  # of a stream: so many, and a build compacts by itself
 
 
-def compact(home: Home, say: Callable[[str], None]) -> None:
-    """Compacts every stream and every sync's ledger, saying what it did. Raises StopAndTell where files are not as told."""
+def compact(home: Home) -> None:
+    """Compacts every stream and every sync's ledger, and logs what it did.
+
+    Raises NeedsAPerson where a file does not hold what its manifest says.
+    """
     landing, ledger = Landing(home.landing), Ledger(home.deliveries)
     done = 0
     for source, stream in landing.streams():
-        small, files = landing.compact(source, stream)
+        small, files = of_landing.compact(landing, source, stream)
         if small:
-            say(f"{source}.{stream}: {small:,} batches brought together; it is {_counted(files)} now.")
+            log.info(f"{source}.{stream}: {small:,} batches brought together; it is {_counted(files)} now.")
         done += small
     for sync in ledger.syncs():
-        with ledger.locked(sync, say):
-            small, files = ledger.compact(sync)
+        with ledger.locked(sync):
+            small, files = of_ledger.compact(ledger, sync)
         if small:
-            say(f"ledger of {sync}: {small:,} files brought together; it is {_counted(files)} now.")
+            log.info(f"ledger of {sync}: {small:,} files brought together; it is {_counted(files)} now.")
         done += small
     if not done:
-        say("Nothing to compact.")
+        log.info("Nothing to compact.")
     removed, left = sweep(home)
     if removed:
-        say(f"Removed {removed:,} files that were replaced.")
+        log.info(f"Removed {removed:,} files that were replaced.")
     if left:
-        say(
+        log.info(
             "Files that were replaced stay until the next build, or until nobody uses the warehouse: they may be in use."
         )
 
@@ -49,18 +58,17 @@ def compact_if_due(home: Home) -> None:
     sweep(home)
     landing = Landing(home.landing)
     for source, stream in landing.streams():
-        if landing.small_batches(source, stream) >= SMALL_BATCHES:
+        if of_landing.small_batches(landing, source, stream) >= SMALL_BATCHES:
             try:
-                landing.compact(source, stream)
-            except StopAndTell:
-                continue  # `cdp compact` tells what is wrong; a build works either way
+                of_landing.compact(landing, source, stream)
+            except NeedsAPerson:
+                continue  # `cdp compact` says what is wrong; a build works either way
 
 
 def sweep(home: Home) -> tuple[int, bool]:
     """Removes files that were replaced and that nobody reads any more: how many, and whether some had to stay."""
     landing, ledger = Landing(home.landing), Ledger(home.deliveries)
-    streams = [stream for stream in landing.streams() if landing.has_replaced(*stream)]
-    syncs = [sync for sync in ledger.syncs() if ledger.has_replaced(sync)]
+    streams, syncs = _with_replaced(landing, ledger)
     if not streams and not syncs:
         return 0, False
     removed = 0
@@ -74,13 +82,18 @@ def sweep(home: Home) -> tuple[int, bool]:
         if views is None:
             return 0, True
         for source, stream in streams:
-            removed += landing.sweep(source, stream, views(f"landing/{source}/{stream}"))
+            removed += of_landing.sweep(landing, source, stream, views(f"landing/{source}/{stream}"))
         for sync in syncs:
             # Not waited for: whoever delivers may be waiting to read.
             with ledger.if_free(sync) as nobody_delivers:
-                removed += ledger.sweep(sync, views(f"deliveries/ledger/{sync}")) if nobody_delivers else 0
-    left = any(landing.has_replaced(*stream) for stream in streams) or any(ledger.has_replaced(sync) for sync in syncs)
-    return removed, left
+                removed += of_ledger.sweep(ledger, sync, views(f"deliveries/ledger/{sync}")) if nobody_delivers else 0
+    return removed, any(_with_replaced(landing, ledger))
+
+
+def _with_replaced(landing: Landing, ledger: Ledger) -> tuple[list[Stream], list[str]]:
+    """Streams and syncs that may have files which compaction replaced."""
+    streams = [stream for stream in landing.streams() if of_landing.has_replaced(landing, *stream)]
+    return streams, [sync for sync in ledger.syncs() if of_ledger.has_replaced(ledger, sync)]
 
 
 def _read_by(home: Home) -> Callable[[str], int | None] | None:

@@ -15,9 +15,11 @@ import pydantic
 import yaml
 from jinja2.sandbox import SandboxedEnvironment
 
-from cdp_orchestration import destinations, sources
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.destinations.base import Destination
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
+from cdp_orchestration.kinds import DESTINATIONS, SOURCES
+from cdp_orchestration.sources.base import Source
 
 DEFS = Path(__file__).resolve().parent / "defs"
 
@@ -39,17 +41,17 @@ class Connection:
         return bool(self.waits_for) and not os.environ.get(str(self.waits_for))
 
     def rendered(self) -> dict[str, Any]:
-        """The attributes with templates filled in. Raises StopAndTell for a missing variable."""
+        """The attributes with templates filled in. Raises NeedsAPerson for a missing variable."""
         return render(self.attributes, self.where)
 
-    def source(self, home: Home) -> sources.Source:
+    def source(self, home: Home) -> Source:
         """The connector, ready to pull."""
-        connector = sources.KINDS[self.kind]
+        connector = SOURCES[self.kind]
         return connector(_validated(connector.Config, self.rendered(), self.where), home.root)
 
-    def destination(self, home: Home) -> destinations.Destination:
+    def destination(self, home: Home) -> Destination:
         """The connector, ready to send."""
-        connector = destinations.KINDS[self.kind]
+        connector = DESTINATIONS[self.kind]
         return connector(_validated(connector.Config, self.rendered(), self.where), home.root)
 
     @cached_property
@@ -59,14 +61,14 @@ class Connection:
 
 
 def connection(side: str, name: str, attributes: dict[str, Any], where: str) -> Connection:
-    """A checked connection. `side` is 'sources' or 'destinations'. Raises StopAndTell naming file, field and remedy."""
-    kinds: dict[str, Any] = sources.KINDS if side == "sources" else destinations.KINDS
+    """A checked connection. `side` is 'sources' or 'destinations'. Raises NeedsAPerson naming file, field and remedy."""
+    kinds: dict[str, Any] = SOURCES if side == "sources" else DESTINATIONS
     attributes = dict(attributes)
     schedule = attributes.pop("schedule", None) if side == "sources" else None
     waits_for = attributes.pop("waits_for", None) if side == "destinations" else None
     kind = attributes.get("kind")
     if kind not in kinds:
-        raise StopAndTell(f"{where}: field 'kind' is {kind!r}; use one of {', '.join(sorted(kinds))}.")
+        raise NeedsAPerson(f"{where}: field 'kind' is {kind!r}; use one of {', '.join(sorted(kinds))}.")
     _validated(kinds[kind].Config, attributes, where)
     return Connection(name, kind, attributes, schedule, waits_for, where)
 
@@ -79,7 +81,7 @@ def connections(side: str, folder: Path | None = None) -> dict[str, Connection]:
         try:
             content = yaml.safe_load(file.read_text()) or {}
         except yaml.YAMLError as error:
-            raise StopAndTell(f"{where}: is not valid YAML: {error}") from None
+            raise NeedsAPerson(f"{where}: is not valid YAML: {error}") from None
         found[file.parent.name] = connection(side, file.parent.name, content.get("attributes") or {}, where)
     return found
 
@@ -93,17 +95,17 @@ def _validated(model: Any, values: dict[str, Any], where: str) -> Any:
     try:
         return model.model_validate(values)
     except pydantic.ValidationError as error:
-        told = []
+        problems = []
         for problem in error.errors():
             field = ".".join(str(part) for part in problem["loc"])
             if problem["type"] == "extra_forbidden":
                 known = ", ".join(sorted(model.model_fields))
-                told.append(f"unknown field '{field}': remove it or correct its spelling (fields here: {known})")
+                problems.append(f"unknown field '{field}': remove it or correct its spelling (fields here: {known})")
             elif problem["type"] == "missing":
-                told.append(f"field '{field}' is missing: add it")
+                problems.append(f"field '{field}' is missing: add it")
             else:
-                told.append(f"field '{field}': {problem['msg']}")
-        raise StopAndTell(f"{where}: " + "; ".join(told) + ".") from None
+                problems.append(f"field '{field}': {problem['msg']}")
+        raise NeedsAPerson(f"{where}: " + "; ".join(problems) + ".") from None
 
 
 class _Environment:
@@ -121,7 +123,7 @@ def render(value: Any, where: str, field: str = "") -> Any:
     """`value` with every template in it rendered; dicts and lists are walked.
 
     `where` is the file that holds the value; it is named when a variable is missing.
-    Raises StopAndTell for a missing variable or a malformed template.
+    Raises NeedsAPerson for a missing variable or a malformed template.
     """
     if isinstance(value, dict):
         return {key: render(item, where, f"{field}.{key}".lstrip(".")) for key, item in value.items()}
@@ -132,9 +134,9 @@ def render(value: Any, where: str, field: str = "") -> Any:
     try:
         return _jinja.from_string(value).render(env=_Environment(), home=str(current_home().root))
     except jinja2.UndefinedError as error:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{where}: field '{field}' needs the environment variable {error}, which is not set. "
             f"Set it in the environment or in a .env file next to pyproject.toml."
         ) from None
     except jinja2.TemplateError as error:
-        raise StopAndTell(f"{where}: field '{field}' is not a valid template: {error}") from None
+        raise NeedsAPerson(f"{where}: field '{field}' is not a valid template: {error}") from None

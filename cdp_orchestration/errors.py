@@ -15,6 +15,18 @@ class TryAgain(CdpError):
     """A passing fault (network, 429, 5xx, a lock): the same call may work later."""
 
 
+class NoAnswer(TryAgain):
+    """A TryAgain of the other side that also knows its `code` and whether what was sent may have arrived all the same.
+
+    A plain TryAgain counts as "may have arrived": such rows are removed if they are not wanted any more.
+    """
+
+    def __init__(self, message: str, code: str = "", may_have_arrived: bool = True) -> None:
+        super().__init__(message)
+        self.code = code
+        self.may_have_arrived = may_have_arrived
+
+
 class Refused(CdpError):
     """The other side refused what was sent (one row, or a batch that may be halved); sending it again is no use.
 
@@ -26,8 +38,16 @@ class Refused(CdpError):
         self.code = code
 
 
-class StopAndTell(CdpError):
-    """A person must act first: wrong configuration, a missing secret, refused credentials."""
+class NeedsAPerson(CdpError):
+    """A person must act first: wrong configuration, a missing secret, refused credentials.
+
+    `code` is the other side's own code, and `may_have_arrived` says whether an earlier try of what was sent may have.
+    """
+
+    def __init__(self, message: str, code: str = "", may_have_arrived: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.may_have_arrived = may_have_arrived
 
 
 def is_disk_full(error: BaseException | str | None) -> bool:
@@ -50,7 +70,7 @@ _FULL = ("no space left on device", "disk quota exceeded", "database or disk is 
 
 
 def disk_full(where: Path | str) -> TryAgain:
-    """What a person is told where a disk is full."""
+    """The error where a disk is full."""
     return TryAgain(
         f"The disk that holds {where} is full. Make room and run again: what landed and what was delivered is written down, "
         "and what could not be written is done again."

@@ -35,7 +35,7 @@ class Home:
 
     @property
     def drop(self) -> Path:
-        """Where the file_drop destination leaves its files unless told otherwise."""
+        """Where the file_drop destination leaves its files unless its folder is configured."""
         return self.root / "drop"
 
     @property

@@ -13,6 +13,7 @@ from typing import Any
 
 from cdp_orchestration.clock import parsed_as_of
 from cdp_orchestration.connections import Connection, connections
+from cdp_orchestration.delivery import in_flight
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.plan import backlog
 from cdp_orchestration.delivery.sync import declared_syncs, read_sync
@@ -82,7 +83,7 @@ def _was_last_build(home: Home, build_id: str, as_of: str) -> bool:
 def _owes(home: Home) -> bool:
     manifest = _manifest(home)
     ledger = Ledger(home.deliveries)
-    if ledger.in_flight():
+    if in_flight.is_any(ledger):
         return True
     known = connections("destinations")
     for node in declared_syncs(manifest):

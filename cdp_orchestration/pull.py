@@ -19,7 +19,7 @@ def land_stream(source: Connection, stream: str, home: Home) -> tuple[list[Batch
         connector = source.source(home)
         pages = connector.pull(stream, landing.state(source.name, stream), landing.files(source.name, stream))
         batches = landing.land(source.name, stream, _noted(pages, notes))
-    # Pages of which nothing landed are read again, and their notes told then.
+    # Pages of which nothing landed are read again, and their notes are shown then.
     return batches, notes if batches else []
 
 

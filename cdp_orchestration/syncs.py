@@ -1,24 +1,25 @@
 """`cdp sync NAME`: deliver one sync now, send all of it again, or be done with what it left at a destination."""
 
+import logging
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from cdp_orchestration.connections import connections
+from cdp_orchestration.delivery import in_flight
 from cdp_orchestration.delivery.deliver import empty
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.places import NOWHERE, Place
 from cdp_orchestration.delivery.plan import holdings, plans_folder
 from cdp_orchestration.delivery.sync import Sync, declared_syncs, read_sync
-from cdp_orchestration.destinations import Destination
-from cdp_orchestration.errors import CdpError, StopAndTell
+from cdp_orchestration.destinations.base import Destination
+from cdp_orchestration.errors import CdpError, NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.project.manifest import current_manifest
 from cdp_orchestration.warehouse import Warehouse
 
-Say = Callable[[str], None]
+log = logging.getLogger("cdp")
 
 
 def models_of(home: Home) -> dict[str, dict[str, Any]]:
@@ -27,7 +28,7 @@ def models_of(home: Home) -> dict[str, dict[str, Any]]:
 
 
 def asset_of(home: Home, name: str) -> list[str]:
-    """The key of the asset that delivers it. Raises StopAndTell for a sync that is not there, or gone, or faulty."""
+    """The key of the asset that delivers it. Raises NeedsAPerson for a sync that is not there, or gone, or faulty."""
     nodes = models_of(home)
     if name not in nodes:
         raise _unknown(home, name, nodes)
@@ -49,20 +50,20 @@ def resync(home: Home, name: str) -> Place:
     place = Place(sync.destination, destination.address())
     with ledger.locked(name):
         ledger.adopt(name, place)
-        ledger.recover(name, plans_folder(home, name))
+        in_flight.recover(ledger, name, plans_folder(home, name))
         ledger.decide(name, "resync", place)
     return place
 
 
 def left_over(home: Home, name: str, at: str | None = None) -> dict[Place, int]:
     """The places that hold rows of the sync without being wanted there: earlier addresses, or all where its model is
-    gone. at: only those of this destination. Raises StopAndTell for a sync that nobody knows."""
+    gone. at: only those of this destination. Raises NeedsAPerson for a sync that nobody knows."""
     here = _here(home, name)
     return {place: held for place, held in held_by(home, name, at).items() if place != here}
 
 
 def held_by(home: Home, name: str, at: str | None = None) -> dict[Place, int]:
-    """All places that hold, or may hold, rows of the sync, and how many. Raises StopAndTell as `left_over`."""
+    """All places that hold, or may hold, rows of the sync, and how many. Raises NeedsAPerson as `left_over`."""
     ledger, nodes = Ledger(home.deliveries), models_of(home)
     if name not in nodes and name not in ledger.syncs():
         raise _unknown(home, name, nodes)
@@ -74,41 +75,43 @@ def held_by(home: Home, name: str, at: str | None = None) -> dict[Place, int]:
     return {place: held for place, held in found.items() if at is None or place.destination == at}
 
 
-def let_go(home: Home, name: str, at: str | None, say: Say) -> None:
+def let_go(home: Home, name: str, at: str | None) -> None:
     """Writes down that what earlier addresses of a sync hold, or what a sync without a model left, is no longer ours."""
     held_by(home, name)  # is there such a sync?
     ledger = Ledger(home.deliveries)
-    with ledger.locked(name, say):
-        ledger.recover(name, plans_folder(home, name), say)
+    with ledger.locked(name):
+        in_flight.recover(ledger, name, plans_folder(home, name))
         if at is None or name in models_of(home):
             places = left_over(home, name, at)
         else:
             places = {p: held for p, held in holdings(ledger, name).items() if p.destination in (at, None)}
         if not places:
-            raise StopAndTell(_nothing_left(home, name))
+            raise NeedsAPerson(_nothing_left(home, name))
         for place, held in places.items():
             ledger.decide(name, "let_go", place)
-            say(f"{name}: let go of {held} rows at {place}. They stay there, and are never removed by this platform.")
+            log.info(
+                f"{name}: let go of {held} rows at {place}. They stay there, and are never removed by this platform."
+            )
 
 
-def remove_all(home: Home, name: str, at: str | None, say: Say) -> bool:
-    """Removes all that the sync holds, wherever its destinations can be reached; tells what it could not, and returns
-    whether nothing is left. Raises StopAndTell where it cannot even begin."""
+def remove_all(home: Home, name: str, at: str | None) -> bool:
+    """Removes all that the sync holds, wherever its destinations can be reached; logs what it could not, and returns
+    whether nothing is left. Raises NeedsAPerson where it cannot even begin."""
     done = True
     for place, held in held_by(home, name, at).items():
         try:
             destination = _at(home, place)
         except CdpError as error:
-            say(f"{name}: {held} rows stay at {place}: {error}")
+            log.info(f"{name}: {held} rows stay at {place}: {error}")
             done = False
             continue
         try:
-            summary = empty(_sync(home, name, place), destination, home, f"remove-all-{uuid.uuid4()}", say)
+            summary = empty(_sync(home, name, place), destination, home, f"remove-all-{uuid.uuid4()}")
         finally:
             destination.close()
-        say(f"{name}: {summary.accepted['remove']} of {summary.planned['remove']} rows were removed from {place}.")
+        log.info(f"{name}: {summary.accepted['remove']} of {summary.planned['remove']} rows were removed from {place}.")
         for problem in [*summary.problems, *([summary.stopped] if summary.stopped else [])]:
-            say(f"  {problem}")
+            log.info(f"  {problem}")
         done = done and summary.accepted["remove"] == summary.planned["remove"]
     with suppress(CdpError):  # the ledger knows; the next load brings it to the warehouse
         Warehouse(home).load()
@@ -121,7 +124,7 @@ def is_declared(home: Home, name: str) -> bool:
 
 
 def _here(home: Home, name: str) -> Place | None:
-    """Where the sync's rows belong now; None where its model is gone. If its destination cannot be told: where it was."""
+    """Where the sync's rows belong now; None where its model is gone. If its destination is not connected: where it was."""
     nodes = models_of(home)
     if name not in nodes:
         return None
@@ -140,15 +143,15 @@ def _sync(home: Home, name: str, place: Place) -> Sync:
 
 
 def _at(home: Home, place: Place) -> Destination:
-    """The destination, connected to that very place. Raises StopAndTell with what to do where it is not."""
+    """The destination, connected to that very place. Raises NeedsAPerson with what to do where it is not."""
     if place.destination is None:
-        raise StopAndTell(
+        raise NeedsAPerson(
             "their ledger is from before addresses were written down. Say where they are: --at DESTINATION."
         )
     destination = _connected(home, place.destination)
     if destination.address() != place.address:
         destination.close()
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{place.destination} is at {destination.address()} now. Set its address back for this one command, or let the "
             "rows go (--let-go)."
         )
@@ -164,12 +167,12 @@ def _address(home: Home, name: str) -> str:
 def _connected(home: Home, name: str) -> Destination:
     known = connections("destinations")
     if name not in known:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"the destination '{name}' is no longer connected (cdp_orchestration/defs/destinations/{name}/defs.yaml). "
             "Connect it again under this name, or let the rows go (--let-go)."
         )
     if known[name].is_waiting:
-        raise StopAndTell(f"{name} is not connected: set {known[name].waits_for} ({known[name].where}).")
+        raise NeedsAPerson(f"{name} is not connected: set {known[name].waits_for} ({known[name].where}).")
     return known[name].destination(home)
 
 
@@ -182,12 +185,12 @@ def _nothing_left(home: Home, name: str) -> str:
     return f"{name}: no destination holds rows of it any more."
 
 
-def _unknown(home: Home, name: str, nodes: dict[str, Any]) -> StopAndTell:
+def _unknown(home: Home, name: str, nodes: dict[str, Any]) -> NeedsAPerson:
     gone = [sync for sync in Ledger(home.deliveries).syncs() if sync not in nodes]
     if name in gone:
-        return StopAndTell(
+        return NeedsAPerson(
             f"{name}: its model is gone, so there is nothing to deliver. `cdp sync {name} --remove-all` removes what it "
             "left at its destination, `--let-go` leaves it there."
         )
-    told = f"There is no sync '{name}'. Syncs: {', '.join(nodes) or 'none'}"
-    return StopAndTell(f"{told}; without a model, but in the ledger: {', '.join(gone)}." if gone else f"{told}.")
+    text = f"There is no sync '{name}'. Syncs: {', '.join(nodes) or 'none'}"
+    return NeedsAPerson(f"{text}; without a model, but in the ledger: {', '.join(gone)}." if gone else f"{text}.")

@@ -24,16 +24,16 @@ def unread_files(home: Home) -> dict[str, list[tuple[str, str]]]:
                     read.add(path)
                 else:
                     left.setdefault(name, {})[path] = (shown, why)
-    found = {name: sorted(told for path, told in files.items() if path not in read) for name, files in left.items()}
+    found = {name: sorted(why for path, why in files.items() if path not in read) for name, files in left.items()}
     return {name: files for name, files in found.items() if files}
 
 
 def sentences(home: Home) -> list[str]:
     """One sentence a source, of bounded length."""
-    told = []
+    found = []
     for source, files in unread_files(home).items():
         names = "; ".join(f"{name} ({why})" for name, why in files[:SHOWN])
         more = f"; and {len(files) - SHOWN:,} more (`cdp status`)" if len(files) > SHOWN else ""
         what = "1 file is not read" if len(files) == 1 else f"{len(files):,} files are not read"
-        told.append(f"{source}: {what}: {names}{more}")
-    return told
+        found.append(f"{source}: {what}: {names}{more}")
+    return found

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cdp_orchestration.connections import connection, connections
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from tests.harness import PROJECT, Platform
 
 
@@ -144,12 +144,12 @@ def test_an_unknown_key_names_file_field_and_remedy(tmp_path: Path) -> None:
     (folder / "defs.yaml").write_text(
         "type: cdp_orchestration.components.Source\nattributes: {kind: files, path: x, pth: y, streams: {a: {}}}\n"
     )
-    with pytest.raises(StopAndTell, match=r"till/defs\.yaml: unknown field 'pth': remove it or correct"):
+    with pytest.raises(NeedsAPerson, match=r"till/defs\.yaml: unknown field 'pth': remove it or correct"):
         connections("sources", tmp_path)
 
 
 def test_an_unknown_kind_names_the_known_ones() -> None:
-    with pytest.raises(StopAndTell, match=r"x/defs\.yaml: field 'kind' is 'fles'; use one of files, sql"):
+    with pytest.raises(NeedsAPerson, match=r"x/defs\.yaml: field 'kind' is 'fles'; use one of files, sql"):
         connection("sources", "x", {"kind": "fles"}, "x/defs.yaml")
 
 
@@ -157,7 +157,7 @@ def test_a_missing_secret_names_file_field_and_variable(monkeypatch: pytest.Monk
     monkeypatch.delenv("CRM_WEBHOOK_TOKEN", raising=False)
     monkeypatch.setenv("CRM_WEBHOOK_URL", "http://127.0.0.1:9/")
     crm = connections("destinations")["crm"]
-    with pytest.raises(StopAndTell, match=r"destinations/crm/defs\.yaml: field 'token' .*CRM_WEBHOOK_TOKEN.*not set"):
+    with pytest.raises(NeedsAPerson, match=r"destinations/crm/defs\.yaml: field 'token' .*CRM_WEBHOOK_TOKEN.*not set"):
         crm.rendered()
 
 

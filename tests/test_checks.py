@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.landing.records import Page, Record
@@ -101,7 +101,7 @@ def test_on_demand_everything_is_looked_at(staging: Staging) -> None:
 
 
 def test_before_the_first_build_there_is_nothing_to_check(tmp_path: Path) -> None:
-    with pytest.raises(StopAndTell, match="Nothing is built yet"):
+    with pytest.raises(NeedsAPerson, match="Nothing is built yet"):
         check_data(Home(tmp_path))
 
 

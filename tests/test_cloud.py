@@ -2,6 +2,7 @@
 variables say, and the loader itself against a DuckDB file, which dlt treats as it treats them."""
 
 import json
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from cdp_orchestration import compaction
+from cdp_orchestration.delivery import compaction as of_ledger
 from cdp_orchestration.delivery import ledger
 from cdp_orchestration.delivery.ledger import Entry, Planned
 from cdp_orchestration.delivery.places import NOWHERE
-from cdp_orchestration.errors import StopAndTell, TryAgain
+from cdp_orchestration.errors import NeedsAPerson, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import SCHEMA, Batch, Landing, Page, Record
+from cdp_orchestration.landing import compaction as of_landing
 from cdp_orchestration.project.fingerprint import fingerprint_of_last_build
 from cdp_orchestration.warehouse import NothingBuilt, QueryFailed, RelationMissing, Warehouse, cloud, cloud_load
 from cdp_orchestration.warehouse.cloud import VENDORS, Cloud, CloudReading
@@ -52,8 +55,8 @@ def test_a_missing_variable_is_named_before_anything_is_written(
 ) -> None:
     given(engine, monkeypatch)
     monkeypatch.delenv(variable)
-    for act in (Warehouse(home).check, lambda: Cloud(home, print, engine).load(STREAMS)):
-        with pytest.raises(StopAndTell, match=f"CDP_TARGET={engine} needs .*{variable}.*set it in the environment"):
+    for act in (Warehouse(home).check, lambda: Cloud(home, engine).load(STREAMS)):
+        with pytest.raises(NeedsAPerson, match=f"CDP_TARGET={engine} needs .*{variable}.*set it in the environment"):
             act()
     assert not (home.root / "loading").exists()
 
@@ -61,8 +64,10 @@ def test_a_missing_variable_is_named_before_anything_is_written(
 def test_a_key_file_that_is_not_there_is_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     given("bigquery", monkeypatch)
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")
-    with pytest.raises(StopAndTell, match=r"GOOGLE_APPLICATION_CREDENTIALS=/nowhere/key[.]json: there is no such file"):
-        Cloud(home, print, "bigquery").check()
+    with pytest.raises(
+        NeedsAPerson, match=r"GOOGLE_APPLICATION_CREDENTIALS=/nowhere/key[.]json: there is no such file"
+    ):
+        Cloud(home, "bigquery").check()
 
 
 @pytest.mark.parametrize("engine", VENDORS)
@@ -76,7 +81,7 @@ def test_the_target_is_known_and_an_adapter_that_is_missing_is_named(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *more: None if name.endswith(engine) else real(name, *more)
     )
-    with pytest.raises(StopAndTell, match=rf"dbt's adapter for {engine} is not installed.*\[{engine}\]"):
+    with pytest.raises(NeedsAPerson, match=rf"dbt's adapter for {engine} is not installed.*\[{engine}\]"):
         Warehouse(home)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: object())
     assert isinstance(Warehouse(home)._engine, Cloud)
@@ -95,7 +100,7 @@ def test_dlt_goes_where_the_variables_say(home: Home, tmp_path: Path, monkeypatc
     monkeypatch.setenv("DATABRICKS_HOST", "https://nowhere.invalid/")
     found: dict[str, Any] = {}
     for engine in VENDORS:
-        made = Cloud(home, print, engine).pipeline()
+        made = Cloud(home, engine).pipeline()
         assert made.destination.destination_name == engine
         assert made.dataset_name == "landing"
         assert Path(made.pipelines_dir).is_relative_to(home.root)
@@ -124,7 +129,11 @@ def into(home: Home) -> Any:
 
 def load(home: Home) -> list[str]:
     said: list[str] = []
-    cloud_load.load(into(home), home, STREAMS, said.append)
+    lines = logging.Handler()
+    lines.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    cloud_load.log.addHandler(lines)
+    cloud_load.load(into(home), home, STREAMS)
+    cloud_load.log.removeHandler(lines)
     return said
 
 
@@ -215,7 +224,7 @@ def test_every_stream_has_a_table_and_counts_are_those_of_the_manifests(
     land(home, "web", "events", '{"a":1}', '{"a":2}')
     real = Batch.parts
     monkeypatch.setattr(Batch, "parts", lambda batch: (part.slice(1) for part in real(batch)))
-    with pytest.raises(StopAndTell, match="1 records were loaded, but its manifest says 2"):
+    with pytest.raises(NeedsAPerson, match="1 records were loaded, but its manifest says 2"):
         load(home)
     assert there(home, "select count(*) from landing._batches") == [(0,)]
 
@@ -225,7 +234,7 @@ def test_another_homes_database_is_refused(home: Home) -> None:
     load(home)
     for file in (home.landing / "web" / "events").glob("0*"):
         file.unlink()
-    with pytest.raises(StopAndTell, match="belongs to another CDP_HOME"):
+    with pytest.raises(NeedsAPerson, match="belongs to another CDP_HOME"):
         load(home)
 
 
@@ -271,8 +280,8 @@ def attempts(home: Home, *numbers: int) -> None:
 
 
 def compact(home: Home) -> None:
-    assert Landing(home.landing).compact("web", "events", most=4)[0]
-    assert ledger.Ledger(home.deliveries).compact("to_crm", most=4)[0]
+    assert of_landing.compact(Landing(home.landing), "web", "events", most=4)[0]
+    assert of_ledger.compact(ledger.Ledger(home.deliveries), "to_crm", most=4)[0]
     compaction.sweep(home)
 
 
@@ -316,7 +325,7 @@ def test_a_ledger_that_an_earlier_version_loaded_by_file_is_gone_on_with(home: H
 
 def test_times_get_a_zone_where_the_engine_wants_one(home: Home) -> None:
     land(home, "web", "events", '{"a":1}')
-    cloud_load.load(into(home), home, STREAMS, print, zoned=True)
+    cloud_load.load(into(home), home, STREAMS, zoned=True)
     kinds = there(
         home,
         "select distinct data_type from information_schema.columns where column_name in ('_landed_at', 'attempted_at')",
@@ -329,7 +338,7 @@ def test_the_whole_engine_over_a_local_database(home: Home, monkeypatch: pytest.
     local = replace(VENDORS["databricks"], destination=lambda: dlt.destinations.duckdb(str(home.root / "there.duckdb")))
     monkeypatch.setitem(VENDORS, "databricks", local)
     home.root.mkdir()
-    engine = Cloud(home, print, "databricks")
+    engine = Cloud(home, "databricks")
     engine.check()
     assert not engine.exists()
     with pytest.raises(NothingBuilt, match="There is no warehouse in databricks cdp yet"), engine.reading():
@@ -358,12 +367,12 @@ def test_a_server_that_does_not_answer_is_told_from_one_that_refuses(
     elsewhere = replace(VENDORS["snowflake"], destination=lambda: dlt.destinations.duckdb("/nowhere/there.duckdb"))
     monkeypatch.setitem(VENDORS, "snowflake", elsewhere)
     with pytest.raises(TryAgain, match=r"snowflake cdp cannot be reached: .* Is SNOWFLAKE_ACCOUNT, .* right"):
-        Cloud(home, print, "snowflake").load(STREAMS)
+        Cloud(home, "snowflake").load(STREAMS)
     from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 
     def refuse(*_: Any) -> None:
         raise RuntimeError("250001: Incorrect username or password was specified.")
 
     monkeypatch.setattr(DuckDbSqlClient, "open_connection", refuse)
-    with pytest.raises(StopAndTell, match=r"cannot be opened: .*Check SNOWFLAKE_ACCOUNT"):
-        Cloud(home, print, "snowflake").check()
+    with pytest.raises(NeedsAPerson, match=r"cannot be opened: .*Check SNOWFLAKE_ACCOUNT"):
+        Cloud(home, "snowflake").check()

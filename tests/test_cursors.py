@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdp_orchestration.errors import StopAndTell
-from cdp_orchestration.sources import KINDS
+from cdp_orchestration.errors import NeedsAPerson
+from cdp_orchestration.kinds import SOURCES
 from cdp_orchestration.sources.cursors import kind_of_all, parsed_time
 
 NOW = datetime(2026, 11, 1)
@@ -38,7 +38,7 @@ class Table:
     def __init__(self, folder: Path, **stream: Any) -> None:
         self.database = sqlite3.connect(folder / "t.db", isolation_level=None)
         self.database.execute("create table rows (id integer, v integer, at)")
-        kind = KINDS["sql"]
+        kind = SOURCES["sql"]
         config = {"table": "rows", "key": ["id"], "cursor": "at", **stream}
         self.source = kind(
             kind.Config.model_validate({"url": f"sqlite:///{folder}/t.db", "kind": "sql", "streams": {"rows": config}}),
@@ -188,7 +188,7 @@ def test_a_declared_kind_is_what_counts(tmp_path: Path) -> None:
 def test_a_type_that_no_cursor_can_be_is_named(tmp_path: Path) -> None:
     table = Table(tmp_path)
     table.has((1, b"\x00\x01"))
-    with pytest.raises(StopAndTell, match=r"stream 'rows': column 'at' is of type bytes, which cannot be a `cursor`"):
+    with pytest.raises(NeedsAPerson, match=r"stream 'rows': column 'at' is of type bytes, which cannot be a `cursor`"):
         table.pull()
 
 
@@ -258,7 +258,7 @@ def test_numbers_that_are_declared_to_be_times_know_the_clock(tmp_path: Path) ->
 def test_dates_that_do_not_sort_are_refused_as_a_cursor(tmp_path: Path) -> None:
     table = Table(tmp_path)
     table.has((1, "31.12.2026"), (2, "01.01.2027"), (3, ""))
-    with pytest.raises(StopAndTell, match=r"texts such as '31.12.2026', which do not sort as the times do"):
+    with pytest.raises(NeedsAPerson, match=r"texts such as '31.12.2026', which do not sort as the times do"):
         table.pull()
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from cdp_orchestration.delivery.deliver import Summary, deliver
-from cdp_orchestration.delivery.plan import Sync, backlog, parse_sync
-from cdp_orchestration.destinations import Destination, DestinationConfig, Operation, Outcome
+from cdp_orchestration.delivery.deliver import deliver
+from cdp_orchestration.delivery.plan import backlog
+from cdp_orchestration.delivery.sending import Summary
+from cdp_orchestration.delivery.sync import Sync, parse_sync
+from cdp_orchestration.destinations.base import Destination, DestinationConfig, Operation, Outcome
 from cdp_orchestration.errors import Refused
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Warehouse
@@ -65,11 +67,10 @@ class World:
         destination: Destination,
         sync: Sync | None = None,
         run_id: str = "",
-        say: Callable[[str], None] = lambda _: None,
     ) -> Summary:
         self.runs += 1
         sync = sync or vips()
-        summary = deliver(sync, destination, self.warehouse, self.home, run_id or f"run_{self.runs}", say)
+        summary = deliver(sync, destination, self.warehouse, self.home, run_id or f"run_{self.runs}")
         for name, *counts in summary.rows():
             assert counts[0] == sum(counts[1:]), f"{name}: planned = accepted + refused + failed + not attempted"
             assert min(counts) >= 0, name

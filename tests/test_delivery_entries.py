@@ -11,8 +11,8 @@ import pytest
 
 from cdp_orchestration.delivery.ledger import SCHEMA, Entry, Ledger, Planned
 from cdp_orchestration.delivery.places import Place
-from cdp_orchestration.destinations import Operation, Outcome
-from cdp_orchestration.errors import StopAndTell, TryAgain
+from cdp_orchestration.destinations.base import Operation, Outcome
+from cdp_orchestration.errors import NeedsAPerson, TryAgain
 from tests.test_delivery import NOTHING, Recorder, World, accept, vips
 
 CONSENT = [{"regulation": "gdpr", "purpose": "email_marketing"}]
@@ -59,7 +59,7 @@ def test_who_leaves_is_followed_by_the_next_and_the_last_one_is_removed(world: W
     assert crm.sent() == [("update", "c", {"email": "family@x.io", "spend_usd": 99.0})]
     assert (summary.withheld, summary.shared, summary.held) == (2, 0, 1)
     world.want(family("a", "b"))
-    with pytest.raises(StopAndTell, match=r"1 of the 1 rows held \(100\.0 %\)"):
+    with pytest.raises(NeedsAPerson, match=r"1 of the 1 rows held \(100\.0 %\)"):
         world.deliver(crm, sync)
     world.deliver(crm, vips(identifiers=["email"], consent=CONSENT))
     assert crm.sent() == [("remove", "c", {"email": "family@x.io"})]

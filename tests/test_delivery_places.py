@@ -10,12 +10,13 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from cdp_orchestration.delivery.deliver import Summary, empty
+from cdp_orchestration.delivery.deliver import empty
 from cdp_orchestration.delivery.ledger import SCHEMA, Ledger
 from cdp_orchestration.delivery.places import NOWHERE, Place
 from cdp_orchestration.delivery.plan import backlog, holdings
-from cdp_orchestration.destinations import NoAnswer, Operation
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.delivery.sending import Summary
+from cdp_orchestration.destinations.base import Operation
+from cdp_orchestration.errors import NeedsAPerson, NoAnswer
 from tests.test_delivery import NOTHING, Recorder, World, people, vips
 
 OLD, NEW = Place("fake", "old"), Place("fake", "new")
@@ -45,14 +46,16 @@ def as_93c4165_wrote_it(world: World) -> None:
         file.unlink()
 
 
-def test_another_address_starts_empty_and_the_old_one_is_not_forgotten(world: World) -> None:
+def test_another_address_starts_empty_and_the_old_one_is_not_forgotten(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     world.want(people(3))
     world.deliver(Recorder(at="old"))
     assert owed(world, "new") == {**NOTHING, "add": 3, "elsewhere": 3}
-    crm, said = Recorder(at="new"), list[str]()
-    summary = world.deliver(crm, say=said.append)
+    crm = Recorder(at="new")
+    summary = world.deliver(crm)
     assert (summary.accepted, summary.held, summary.elsewhere) == (Counter(add=3), 3, 3)
-    assert any("3 stay at an earlier address" in line for line in said)
+    assert any("3 stay at an earlier address" in line for line in caplog.messages)
     assert holdings(ledger(world), "vips") == {OLD: 3, NEW: 3}
     assert world.deliver(crm).planned == {"add": 0, "update": 0, "remove": 0}
     world.want(people(2))
@@ -98,7 +101,7 @@ def test_they_stay_there_even_if_that_delivery_never_got_to_a_plan(world: World)
     world.deliver(Recorder())
     as_93c4165_wrote_it(world)
     world.want([{"row_key": None}])
-    with pytest.raises(StopAndTell):
+    with pytest.raises(NeedsAPerson):
         world.deliver(Recorder(at="old"))
     world.want(people(3))
     assert world.deliver(Recorder(at="new")).accepted == Counter(add=3)
@@ -229,12 +232,12 @@ def test_postgresql_takes_old_and_new_attempts_into_a_table_of_either_age(
     as_93c4165_wrote_it(world)
     with closing(connect(postgres, postgres["PGDATABASE"])) as connection, connection.cursor() as cursor:
         cursor.execute("drop schema if exists landing cascade")
-        postgres_load.load(connection, world.home, [], print)
+        postgres_load.load(connection, world.home, [])
         cursor.execute("alter table landing._ledger drop column destination, drop column address")  # as it was
         world.deliver(Recorder(at="new"))
         world.deliver(Recorder(at="newer"))
         for _ in range(2):
-            postgres_load.load(connection, world.home, [], print)
+            postgres_load.load(connection, world.home, [])
         cursor.execute("select row_key, destination, address from landing._ledger order by ledger_no")
         assert cursor.fetchall() == [
             ("k000", None, None), ("k001", None, None), ("k000", "fake", "newer"), ("k001", "fake", "newer"),
@@ -245,7 +248,7 @@ def test_decisions_that_cannot_be_read_stop_and_tell(world: World) -> None:
     world.want(people(1))
     world.deliver(Recorder())
     (world.home.deliveries / "decisions" / "vips.jsonl").write_text('{"decision": "forget"}\n')
-    with pytest.raises(StopAndTell, match=r"decisions/vips\.jsonl cannot be read.*Restore it"):
+    with pytest.raises(NeedsAPerson, match=r"decisions/vips\.jsonl cannot be read.*Restore it"):
         world.deliver(Recorder())
 
 

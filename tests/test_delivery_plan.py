@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from cdp_orchestration import compaction
-from cdp_orchestration.delivery import ledger as ledgers
+from cdp_orchestration.delivery import compaction as of_ledger
 from cdp_orchestration.delivery.ledger import SCHEMA, Ledger, read_plan
 from cdp_orchestration.delivery.plan import plans_folder
-from cdp_orchestration.destinations import Outcome
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.destinations.base import Outcome
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.warehouse import NothingBuilt
 from tests.test_delivery import NOTHING, Recorder, World, people, vips
 
@@ -156,7 +156,7 @@ def test_the_guard_holds_a_collapse(world: World) -> None:
     world.deliver(crm)
     crm.sent()
     world.want(people(9))
-    with pytest.raises(StopAndTell, match=r"nothing was sent, because 11 of the 20 rows held \(55\.0 %\).*vips\.yml"):
+    with pytest.raises(NeedsAPerson, match=r"nothing was sent, because 11 of the 20 rows held \(55\.0 %\).*vips\.yml"):
         world.deliver(crm, vips(**GUARDED), run_id="held")
     assert crm.sent() == []
     assert not (plans_folder(world.home, "vips") / "held.parquet").exists()
@@ -188,19 +188,19 @@ def test_the_guard_rests_where_little_is_held_or_rows_only_move(world: World) ->
 def test_keys_must_be_there_once(world: World, rows: list[dict[str, Any]], told: str) -> None:
     world.want(rows)
     crm = Recorder()
-    with pytest.raises(StopAndTell, match=rf"activation\.vips has {told}"):
+    with pytest.raises(NeedsAPerson, match=rf"activation\.vips has {told}"):
         world.deliver(crm)
     assert crm.requests == []
 
 
 def test_models_that_cannot_be_sent_are_named(world: World, tmp_path: Path) -> None:
-    with pytest.raises(StopAndTell, match=r"activation\.vips or profiles\.consents is not in the warehouse"):
+    with pytest.raises(NeedsAPerson, match=r"activation\.vips or profiles\.consents is not in the warehouse"):
         world.owed()
     world.want(people(1))
-    with pytest.raises(StopAndTell, match=r"no column 'phone'.*identifiers"):
+    with pytest.raises(NeedsAPerson, match=r"no column 'phone'.*identifiers"):
         world.owed(vips(identifiers=["phone"]))
     world.want([{"row_key": "a", "tags": ["x"]}], tags="varchar[]")
-    with pytest.raises(StopAndTell, match=r"column 'tags' has the type .*cast it"):
+    with pytest.raises(NeedsAPerson, match=r"column 'tags' has the type .*cast it"):
         world.owed()
     empty = World(tmp_path / "empty")
     empty.home.warehouse.unlink()
@@ -270,7 +270,7 @@ def test_deliveries_keep_the_ledger_in_few_files_and_nothing_else_changes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Compacted in the middle of a delivery, and by later ones: what is owed is what it would be anyway."""
-    monkeypatch.setattr(ledgers, "SMALL_FILES", 4)
+    monkeypatch.setattr(of_ledger, "SMALL_FILES", 4)
     crm = Recorder(batch_size=1)
     world.want(people(10))
     crm.answer = lambda operations: [
@@ -284,7 +284,7 @@ def test_deliveries_keep_the_ledger_in_few_files_and_nothing_else_changes(
     assert world.owed() == {**NOTHING, "add": 1, "held": 9}
     summary = world.deliver(crm)
     assert (summary.refused, summary.held) == ({"add": 1}, 9)
-    ledger.compact("vips")
+    of_ledger.compact(ledger, "vips")
     compaction.sweep(world.home)
     files = ledger.files("vips")
     assert {file.parent.name for file in files} == {"compacted"}

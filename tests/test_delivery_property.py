@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cdp_orchestration.delivery import ledger as ledgers
+from cdp_orchestration.delivery import compaction as of_ledger
+from cdp_orchestration.delivery import in_flight
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.places import Place
 from cdp_orchestration.delivery.plan import planning, plans_folder
 from cdp_orchestration.delivery.sync import Sync
-from cdp_orchestration.destinations import NoAnswer, Operation, Outcome
-from cdp_orchestration.errors import CdpError, Refused, StopAndTell
+from cdp_orchestration.destinations.base import Operation, Outcome
+from cdp_orchestration.errors import CdpError, NeedsAPerson, NoAnswer, Refused
 from tests.test_delivery import Recorder, World, vips
 
 CONSENT = [{"regulation": "gdpr", "purpose": "email_marketing"}]
@@ -47,7 +48,7 @@ class Faulty(Recorder):
         if day == "down":
             raise NoAnswer("down", code="503", may_have_arrived=False)
         if day == "stop":
-            raise StopAndTell("401")
+            raise NeedsAPerson("401")
         if day == "died before":
             raise PowerCut
         bad = operations[0].row_key if day == "one row refused" else None
@@ -102,7 +103,7 @@ def test_the_destination_ends_up_with_what_is_wanted(steps: list[Any], batching:
     """Shared addresses, consents that come and go, addresses that change, deaths, somebody who asks for a resync, and compaction all the while."""
     sync = vips(consent=CONSENT, identifiers=["email"])
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(ledgers, "SMALL_FILES", 4)
+        patched.setattr(of_ledger, "SMALL_FILES", 4)
         world, crm = World(Path(folder)), Faulty(*batching)
         for wanted, days, resync in steps:
             world.want({key: {"email": email, "spend_usd": spend} for key, (email, spend, _) in wanted.items()})
@@ -131,7 +132,7 @@ def check_digest(world: World, sync: Sync) -> None:
     """The plan by the digest of what is compacted is the plan by the whole ledger, keys and attempts included."""
     ledger, place = Ledger(world.home.deliveries), Place("fake", "here")
     with ledger.locked("vips"):
-        ledger.recover("vips", plans_folder(world.home, "vips"))
+        in_flight.recover(ledger, "vips", plans_folder(world.home, "vips"))
     plans = []
     relation = ledger.relation
     for digested in (True, False):

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cdp_orchestration.delivery.plan import Guard, Purpose, parse_sync
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.delivery.sync import Guard, Purpose, parse_sync
+from cdp_orchestration.errors import NeedsAPerson
 
 MINIMAL = {"destination": "crm", "consent": "not_required"}
 WHERE = "models/6_activation/vips.yml"
@@ -55,17 +55,17 @@ def test_everything_said() -> None:
     ],
 )
 def test_a_faulty_declaration_names_file_field_and_remedy(change: dict[str, Any], told: str) -> None:
-    with pytest.raises(StopAndTell, match=told) as caught:
+    with pytest.raises(NeedsAPerson, match=told) as caught:
         parse_sync("vips", "activation.vips", {**MINIMAL, **change}, WHERE)
     assert str(caught.value).startswith(f"{WHERE}: sync 'vips':")
 
 
 @pytest.mark.parametrize("meta", [{}, {"destination": "crm"}, None, ["crm"]])
 def test_what_is_missing_is_asked_for(meta: Any) -> None:
-    with pytest.raises(StopAndTell, match=r"destination|consent"):
+    with pytest.raises(NeedsAPerson, match=r"destination|consent"):
         parse_sync("vips", "activation.vips", meta, WHERE)
 
 
 def test_a_name_becomes_a_folder() -> None:
-    with pytest.raises(StopAndTell, match="letters"):
+    with pytest.raises(NeedsAPerson, match="letters"):
         parse_sync("../vips", "activation.vips", MINIMAL, WHERE)

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from cdp_orchestration.demo.run import _refuse_to_go_back
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing, Page, Record
 from tests.harness import PROJECT, Platform
@@ -237,5 +237,5 @@ def test_a_demo_home_that_went_past_the_demos_day_says_how_to_start_over(tmp_pat
     _refuse_to_go_back(home)
     with duckdb.connect(str(home.warehouse)) as connection:
         connection.execute("insert into staging.builds values (timestamp '2026-11-25 10:00:00')")
-    with pytest.raises(StopAndTell, match="rm -r"):
+    with pytest.raises(NeedsAPerson, match="rm -r"):
         _refuse_to_go_back(home)

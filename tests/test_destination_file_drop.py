@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdp_orchestration.destinations import KINDS, NoAnswer, Operation, Outcome
+from cdp_orchestration.destinations.base import Operation, Outcome
 from cdp_orchestration.destinations.file_drop import FileDrop, FileDropConfig
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson, NoAnswer
+from cdp_orchestration.kinds import DESTINATIONS
 
 ROWS = [
     Operation("remove", "a", {"email": "old@x.io"}, "key-1", {"email": "old@x.io"}),
@@ -57,7 +58,7 @@ def test_csv_has_a_column_for_each_field_of_any_operation(tmp_path: Path) -> Non
 
 
 def test_csv_says_when_a_column_of_the_model_clashes_with_its_own(tmp_path: Path) -> None:
-    with pytest.raises(StopAndTell, match=r"column 'operation'.*Rename it"):
+    with pytest.raises(NeedsAPerson, match=r"column 'operation'.*Rename it"):
         drop(tmp_path, format="csv").send("vips", "run-1", [Operation("add", "a", {"operation": "x"}, "key")])
     assert not list(tmp_path.glob("drop/*"))
 
@@ -105,7 +106,7 @@ def test_the_folder_is_below_the_home_unless_absolute(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_one_stops_and_names_the_field(tmp_path: Path) -> None:
     (tmp_path / "drop").write_text("a file")
-    with pytest.raises(StopAndTell, match="field 'folder'"):
+    with pytest.raises(NeedsAPerson, match="field 'folder'"):
         drop(tmp_path).send("vips", "run-1", ROWS)
 
 
@@ -115,7 +116,7 @@ def test_nothing_to_send_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_the_whole_plan_goes_into_one_file_unless_told_otherwise(tmp_path: Path) -> None:
-    assert KINDS["file_drop"] is FileDrop
+    assert DESTINATIONS["file_drop"] is FileDrop
     assert (drop(tmp_path).batch_size, drop(tmp_path).ordered) == (None, True)
     assert drop(tmp_path, batch_size=1000).batch_size == 1000
     for fields in ({"batch_size": 0}, {"format": "xml"}, {"path": "x"}):

@@ -16,9 +16,10 @@ from typing import Any
 import pydantic
 import pytest
 
-from cdp_orchestration.destinations import KINDS, NoAnswer, Operation, Outcome
+from cdp_orchestration.destinations.base import Operation, Outcome
 from cdp_orchestration.destinations.webhook import Webhook, WebhookConfig
-from cdp_orchestration.errors import Refused, StopAndTell, TryAgain
+from cdp_orchestration.errors import NeedsAPerson, NoAnswer, Refused, TryAgain
+from cdp_orchestration.kinds import DESTINATIONS
 
 TOKEN = "s3cret-t0ken"
 ROWS = [
@@ -215,7 +216,7 @@ def test_nobody_listening_means_that_nothing_arrived() -> None:
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_credentials_stop_and_name_the_field(status: int) -> None:
     with serving((status, {}, "")) as server:
-        with pytest.raises(StopAndTell, match=rf"answered {status}.*'token'.*'url'"):
+        with pytest.raises(NeedsAPerson, match=rf"answered {status}.*'token'.*'url'"):
             send(server.url)
         assert len(server.requests) == 1
 
@@ -223,7 +224,7 @@ def test_refused_credentials_stop_and_name_the_field(status: int) -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(status: int) -> None:
     with serving((status, {"Location": "http://127.0.0.1/other?key=abc"}, "")) as server:
-        with pytest.raises(StopAndTell, match=r"redirects.*http://127\.0\.0\.1/other, .*'url'") as caught:
+        with pytest.raises(NeedsAPerson, match=r"redirects.*http://127\.0\.0\.1/other, .*'url'") as caught:
             send(server.url)
         assert len(server.requests) == 1
     assert "abc" not in str(caught.value)
@@ -287,16 +288,16 @@ def test_faulty_configuration_names_the_field(fields: dict[str, Any], field: str
 
 @pytest.mark.parametrize("token", ["line\nbreak", " blank ", "ümlaut"])
 def test_a_token_that_no_header_can_carry_stops_before_sending(token: str) -> None:
-    with pytest.raises(StopAndTell, match="field 'token'") as caught:
+    with pytest.raises(NeedsAPerson, match="field 'token'") as caught:
         webhook("http://127.0.0.1:9", token=token)
     assert token not in str(caught.value)
 
 
 def test_the_kind_is_found_by_its_file() -> None:
-    assert KINDS["webhook"] is Webhook
+    assert DESTINATIONS["webhook"] is Webhook
     assert webhook("http://x", batch_size=3).batch_size == 3
     assert WebhookConfig(kind="webhook", url="http://x").batch_size == 500
-    assert all(field.description for kind in KINDS.values() for field in kind.Config.model_fields.values())
+    assert all(field.description for kind in DESTINATIONS.values() for field in kind.Config.model_fields.values())
 
 
 @pytest.mark.parametrize(
@@ -322,7 +323,7 @@ def test_the_address_is_the_url_without_what_may_be_secret(url: str, address: st
 
 def test_a_url_that_is_none_stops_and_names_the_field() -> None:
     for url in ("http://crm.example:abc/", "http://[crm/"):
-        with pytest.raises(StopAndTell, match="field 'url'"):
+        with pytest.raises(NeedsAPerson, match="field 'url'"):
             webhook(url).address()
 
 

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from cdp_orchestration.components.metadata import _health
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.identity.rules import check_overrides, check_rules, identity_rules
 from cdp_orchestration.queries.what_if import rules_of
@@ -209,7 +209,7 @@ def test_overrides_split_people_on_every_layer(platform: Platform) -> None:
     ],
 )
 def test_wrong_rules_are_refused_by_name(change: dict, named: str) -> None:
-    with pytest.raises(StopAndTell, match=named):
+    with pytest.raises(NeedsAPerson, match=named):
         check_rules({**identity_rules(), **change}, "dbt_project.yml")
 
 
@@ -225,7 +225,7 @@ def test_wrong_rules_are_refused_by_name(change: dict, named: str) -> None:
 def test_a_wrong_file_of_rules_is_told(content: bytes, told: str, tmp_path: Path) -> None:
     file = tmp_path / "rules.yml"
     file.write_bytes(content)
-    with pytest.raises(StopAndTell, match=told):
+    with pytest.raises(NeedsAPerson, match=told):
         rules_of(file)
 
 
@@ -245,7 +245,7 @@ def test_forced_and_forbidden_pairs_contradict(tmp_path: Path) -> None:
     file = tmp_path / "overrides.csv"
     file.write_text("action,a_type,a_value,b_type,b_value,decided_by,reason\nforce,email,a,email,b,x,y\n"
                     "force,email,b,email,c,x,y\nforbid,email,A,email,c,x,y\n")  # fmt: skip
-    with pytest.raises(StopAndTell, match="line 4"):
+    with pytest.raises(NeedsAPerson, match="line 4"):
         check_overrides(identity_rules(), file)
 
 
@@ -262,5 +262,5 @@ def test_a_file_that_is_no_table_of_decisions_is_told(content: bytes, told: str,
     file = tmp_path / "overrides.csv"
     header = b"action,a_type,a_value,b_type,b_value,decided_by,reason\n"
     file.write_bytes((b"" if content.startswith(b"\xef") else header) + content + b"\n")
-    with pytest.raises(StopAndTell, match=told):
+    with pytest.raises(NeedsAPerson, match=told):
         check_overrides(identity_rules(), file)

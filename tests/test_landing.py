@@ -13,16 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cdp_orchestration.kinds import SOURCES
 from cdp_orchestration.landing import Landing, Page, Record
-from cdp_orchestration.sources import KINDS
 
 PULL = """
 import sys
 from pathlib import Path
 from cdp_orchestration.landing import Landing
-from cdp_orchestration.sources import KINDS
+from cdp_orchestration.kinds import SOURCES
 root = Path(sys.argv[1])
-kind = KINDS["files"]
+kind = SOURCES["files"]
 source = kind(kind.Config.model_validate({"kind": "files", "path": "in", "streams": {"rows": {"glob": "*.jsonl*"}}}), root)
 landing = Landing(root / "landing")
 print("ready", flush=True)
@@ -103,7 +103,7 @@ def test_a_file_that_is_still_being_written_is_left_for_the_next_run(tmp_path: P
     folder.mkdir()
     (folder / "done.jsonl").write_text('{"n":1}\n')
     (folder / "later.jsonl.part").write_text('{"n":2}\n')
-    kind = KINDS["files"]
+    kind = SOURCES["files"]
     config = {"kind": "files", "path": "in", "streams": {"rows": {"glob": "*.jsonl*"}}}
     source = kind(kind.Config.model_validate(config), tmp_path)
     landing = Landing(tmp_path / "landing")

@@ -14,11 +14,13 @@ import duckdb
 import pytest
 
 from cdp_orchestration import compaction
+from cdp_orchestration.delivery import compaction as of_ledger
 from cdp_orchestration.delivery.ledger import Entry, Ledger, Planned
 from cdp_orchestration.delivery.places import NOWHERE
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing, Page, Record
+from cdp_orchestration.landing import compaction as of_landing
 from cdp_orchestration.warehouse import QueryFailed, RelationMissing, Warehouse
 from cdp_orchestration.warehouse.postgres import Postgres
 from tests.conftest import connect
@@ -200,7 +202,7 @@ def test_a_database_belongs_to_one_home(database: Any, home: Home, tmp_path: Pat
     before = loaded(database)
     other = Home(tmp_path / "other")
     land(other, '{"theirs":1}')
-    with pytest.raises(StopAndTell, match="belongs to another CDP_HOME"):
+    with pytest.raises(NeedsAPerson, match="belongs to another CDP_HOME"):
         Warehouse(other).load([("web", "events")])
     assert loaded(database) == before
 
@@ -221,8 +223,8 @@ def test_what_was_loaded_before_it_was_compacted_is_not_loaded_again(database: A
             database.execute("drop index landing._ledger_key")
             database.execute("create table landing._ledger_files (file text primary key)")
     landing, ledger = Landing(home.landing), Ledger(home.deliveries)
-    assert landing.compact("web", "events", most=4) == (6, 5)
-    assert ledger.compact("to_crm", most=4) == (6, 3)
+    assert of_landing.compact(landing, "web", "events", most=4) == (6, 5)
+    assert of_ledger.compact(ledger, "to_crm", most=4) == (6, 3)
     compaction.sweep(home)
     for _ in range(2):
         Warehouse(home).load([("web", "events")])
@@ -255,16 +257,15 @@ def test_errors_of_queries_are_ours(database: Any, home: Home) -> None:
     assert table.to_pylist()[0] == {"a": "x", "b": "100%", "c": 1.5, "n": None, "x": None}
 
 
-def test_a_reader_waits_for_the_writer(home: Home, database: Any) -> None:
+def test_a_reader_waits_for_the_writer(home: Home, database: Any, caplog: pytest.LogCaptureFixture) -> None:
     database.execute("create schema if not exists staging")
     database.execute("create table if not exists staging.builds (n numeric(18, 2), x uuid)")
-    said: list[str] = []
     with Warehouse(home).writing():
-        reader = Postgres(home, said.append)
+        reader = Postgres(home)
         with reader._connected() as connection, connection.cursor() as cursor:
             cursor.execute("set lock_timeout = '200ms'")
             with pytest.raises(Exception, match="lock timeout"), reader._locked(connection, "_shared", "read"):
                 pass
-    assert said == ["Another process is using the warehouse; waiting to read."]
+    assert caplog.messages == ["Another process is using the warehouse; waiting to read."]
     with Warehouse(home).reading() as reading:
         assert reading.execute("select 1").fetchone() == (1,)

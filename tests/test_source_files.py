@@ -14,10 +14,11 @@ import pytest
 
 from cdp_orchestration.connections import connections
 from cdp_orchestration.home import Home
+from cdp_orchestration.kinds import SOURCES
 from cdp_orchestration.landing import Landing
-from cdp_orchestration.sources import KINDS, Source
 from cdp_orchestration.sources._folder import pattern
 from cdp_orchestration.sources._formats import FileFormat, read_records
+from cdp_orchestration.sources.base import Source
 from cdp_orchestration.unread import sentences
 
 BOM = codecs.BOM_UTF8
@@ -25,7 +26,7 @@ ONE, TWO = b'{"n":1}\n', b'{"n":2}\n'
 
 
 def source_of(folder: Path, **streams: dict[str, Any]) -> Source:
-    kind = KINDS["files"]
+    kind = SOURCES["files"]
     return kind(kind.Config.model_validate({"kind": "files", "path": "in", "streams": streams}), folder)
 
 

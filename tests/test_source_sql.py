@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from cdp_orchestration.errors import StopAndTell, TryAgain
+from cdp_orchestration.errors import NeedsAPerson, TryAgain
+from cdp_orchestration.kinds import SOURCES
 from cdp_orchestration.landing import Landing
-from cdp_orchestration.sources import KINDS
 
 
 class Shop:
@@ -23,7 +23,7 @@ class Shop:
         self.root, self.landing = root, Landing(root / "landing")
         self.errors: list[str] = []  # of the last pull
         self.engine = sa.create_engine(url)
-        connector = KINDS["sql"]
+        connector = SOURCES["sql"]
         config = {"kind": "sql", "url": url, "streams": {"rows": {"key": ["id"], **stream}}}
         self.source = connector(connector.Config.model_validate(config), root)
 
@@ -147,9 +147,9 @@ def test_a_query_serves_as_well_as_a_table(database: tuple[str, str], tmp_path: 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "shop.db").close()
-    with pytest.raises(StopAndTell, match=r"stream 'rows': table 'orders'"):
+    with pytest.raises(NeedsAPerson, match=r"stream 'rows': table 'orders'"):
         Shop(tmp_path, f"sqlite:///{tmp_path}/shop.db", table="orders").pull()
-    with pytest.raises(StopAndTell, match="there is no SQLite file"):
+    with pytest.raises(NeedsAPerson, match="there is no SQLite file"):
         Shop(tmp_path, f"sqlite:///{tmp_path}/other.db", table="orders").pull()
     assert not (tmp_path / "other.db").exists()
     with pytest.raises(TryAgain, match=r"127\.0\.0\.1:9.*does not answer") as told:
@@ -263,12 +263,12 @@ def test_a_cursor_type_that_cannot_serve_is_named_with_the_remedy(postgres: dict
         "a": "integer",
     }.items():
         with pytest.raises(
-            StopAndTell, match=f"stream 'rows': column '{column}' is of type {named}.* Name another column"
+            NeedsAPerson, match=f"stream 'rows': column '{column}' is of type {named}.* Name another column"
         ):
             Shop(tmp_path / column, url, table=table, cursor=column).pull()
-    with pytest.raises(StopAndTell, match=r"of type uuid.*`cursor_type: text`"):
+    with pytest.raises(NeedsAPerson, match=r"of type uuid.*`cursor_type: text`"):
         Shop(tmp_path / "uuid", url, table=table, cursor="id").pull()
-    with pytest.raises(StopAndTell, match=r"`cursor_type` says text, but column 'n' holds a number"):
+    with pytest.raises(NeedsAPerson, match=r"`cursor_type` says text, but column 'n' holds a number"):
         Shop(tmp_path / "text", url, table=table, cursor="n", cursor_type="text").pull()
     # The remedy works.
     assert len(shop.pull()) == 1
@@ -311,14 +311,14 @@ def test_since_in_a_query_is_the_reading_position(database: tuple[str, str], tmp
     shop.does(f"insert into {table} values (2, '2026-01-02'), (3, '2025-01-01')")
     assert ids(shop.pull()) == [2]
     assert shop.pull() == []
-    with pytest.raises(StopAndTell, match="a snapshot has none"):
+    with pytest.raises(NeedsAPerson, match="a snapshot has none"):
         Shop(tmp_path / "snapshot", url, query=query).pull()
 
 
 def test_a_query_is_one_statement(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "shop.db").close()
     for query, told in {"select 1 as id; select 2": "more than one statement", " -- nothing": "no statement"}.items():
-        with pytest.raises(StopAndTell, match=rf"stream 'rows': `query` holds {told}"):
+        with pytest.raises(NeedsAPerson, match=rf"stream 'rows': `query` holds {told}"):
             Shop(tmp_path, f"sqlite:///{tmp_path}/shop.db", query=query).pull()
 
 
@@ -328,7 +328,7 @@ def test_two_columns_of_one_name_are_refused_by_name(database: tuple[str, str], 
     query = f"select a.*, b.* from {table} as a join {table} as b on a.id = b.id"
     shop = Shop(tmp_path, url, query=query, cursor="seen_at" if mode == "incremental" else None)
     shop.does(f"create table {table} (id int, seen_at timestamp)", f"insert into {table} values (1, '2026-01-01')")
-    with pytest.raises(StopAndTell, match=r"two columns of one name \(id, seen_at\).*select a\.id as order_id"):
+    with pytest.raises(NeedsAPerson, match=r"two columns of one name \(id, seen_at\).*select a\.id as order_id"):
         shop.pull()
     if not url.startswith("sqlite"):  # these are two names there
         assert Shop(tmp_path / "case", url, query=f'select id, 2 as "ID" from {table}').pull() == [{"id": 1, "ID": 2}]
@@ -384,9 +384,9 @@ def test_queries_and_errors_of_mariadb(mariadb: str, tmp_path: Path) -> None:
         one = Shop(tmp_path / str(place), mariadb, query=query, cursor="at")
         assert (ids(one.pull()), one.pull()) == ([1], [])
     for columns, told in {"a.*, b.*": "one name", "nothing": "cannot be read"}.items():
-        with pytest.raises(StopAndTell, match=told):
+        with pytest.raises(NeedsAPerson, match=told):
             Shop(
                 tmp_path / told, mariadb, query=f"select {columns} from plain as a join plain as b on a.id = b.id"
             ).pull()
-    with pytest.raises(StopAndTell, match="of type time"):
+    with pytest.raises(NeedsAPerson, match="of type time"):
         Shop(tmp_path / "time", mariadb, query="select id, cast(at as time) as t from plain", cursor="t").pull()

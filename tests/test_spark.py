@@ -14,7 +14,7 @@ import duckdb
 import jinja2
 import pytest
 
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Warehouse
 from cdp_orchestration.warehouse.spark import Spark
@@ -172,15 +172,15 @@ def test_json_is_taken_apart_alike(spark: Any) -> None:
 
 
 def test_missing_java_is_told_in_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spark = Spark(Home(tmp_path), print)
+    spark = Spark(Home(tmp_path))
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(StopAndTell, match=f"no Java at {tmp_path}/bin/java. Spark needs Java 17 or later: install it"):
+    with pytest.raises(NeedsAPerson, match=f"no Java at {tmp_path}/bin/java. Spark needs Java 17 or later: install it"):
         spark.check()
     (tmp_path / "bin").mkdir()
     old = tmp_path / "bin" / "java"
     old.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\" 2019-01-15' >&2\n")
     old.chmod(0o755)
-    with pytest.raises(StopAndTell, match="is too old"):
+    with pytest.raises(NeedsAPerson, match="is too old"):
         spark.check()
 
 

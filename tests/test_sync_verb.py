@@ -7,7 +7,7 @@ import pytest
 
 from cdp_orchestration import connections as connected
 from cdp_orchestration import syncs
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.queries import status
 from tests.test_delivery import World, people
 
@@ -23,9 +23,10 @@ NODE: dict[str, Any] = {
 class Deployment(World):
     """A World with destinations `desk` and `mailer`, and one sync, `vips`, to the desk."""
 
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, log: pytest.LogCaptureFixture) -> None:
         super().__init__(root / "home")
         self.defs = root / "defs"
+        self.log = log
         self.nodes: dict[str, Any] = {"vips": NODE}
         monkeypatch.setattr(connected, "DEFS", self.defs)
         monkeypatch.setattr(syncs, "models_of", lambda home: self.nodes)
@@ -47,18 +48,18 @@ class Deployment(World):
         return status._syncs(self.home)
 
     def let_go(self, at: str | None = None, name: str = "vips") -> list[str]:
-        said: list[str] = []
-        syncs.let_go(self.home, name, at, said.append)
-        return said
+        self.log.clear()
+        syncs.let_go(self.home, name, at)
+        return self.log.messages
 
     def remove_all(self, at: str | None = None) -> tuple[bool, list[str]]:
-        said: list[str] = []
-        return syncs.remove_all(self.home, "vips", at, said.append), said
+        self.log.clear()
+        return syncs.remove_all(self.home, "vips", at), self.log.messages
 
 
 @pytest.fixture
-def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
-    deployment = Deployment(tmp_path, monkeypatch)
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Deployment:
+    deployment = Deployment(tmp_path, monkeypatch, caplog)
     deployment.want({**people(2), "k100": {"email": "0@x.io", "spend_usd": 1.0}})
     deployment.push()
     return deployment
@@ -89,7 +90,7 @@ def test_status_says_what_earlier_addresses_hold_until_it_is_let_go(at: Deployme
         "vips: let go of 2 rows at desk (CDP_HOME/desk). They stay there, and are never removed by this platform."
     ]
     assert at.shown() == [line(held=2)], "what is wanted where it is was not let go"
-    with pytest.raises(StopAndTell, match=r"nothing to let go.*--remove-all"):
+    with pytest.raises(NeedsAPerson, match=r"nothing to let go.*--remove-all"):
         at.let_go()
 
 
@@ -98,7 +99,7 @@ def test_a_sync_without_a_model_is_shown_until_all_is_removed(at: Deployment) ->
     [gone] = at.shown()
     assert gone[:3] == ("vips", "desk", 2)
     assert str(gone[8]).startswith("its model is gone: desk (CDP_HOME/desk) still holds these")
-    with pytest.raises(StopAndTell, match=r"vips: its model is gone.*--remove-all.*--let-go"):
+    with pytest.raises(NeedsAPerson, match=r"vips: its model is gone.*--remove-all.*--let-go"):
         syncs.asset_of(at.home, "vips")
     done, said = at.remove_all()
     assert done
@@ -172,7 +173,7 @@ def test_an_older_ledger_of_a_sync_without_a_model_is_told_where_it_is(at: Deplo
 def test_a_sync_that_nobody_knows_is_told_with_those_there_are(at: Deployment) -> None:
     for name in ("vip", "../vips", "_schema"):
         for verb in (lambda name: syncs.asset_of(at.home, name), lambda name: at.let_go(name=name)):
-            with pytest.raises(StopAndTell, match=r"There is no sync .*Syncs: vips"):
+            with pytest.raises(NeedsAPerson, match=r"There is no sync .*Syncs: vips"):
                 verb(name)
     assert sorted(path.name for path in (at.root / "deliveries" / "locks").iterdir()) == ["_schema.lock", "vips.lock"]
 

@@ -7,19 +7,20 @@ from typing import Any, ClassVar
 import dagster as dg
 import pytest
 
-from cdp_orchestration import sources
 from cdp_orchestration.components import run_pass
 from cdp_orchestration.components.connection import stream_asset
 from cdp_orchestration.connections import Connection
-from cdp_orchestration.errors import StopAndTell, TryAgain
+from cdp_orchestration.errors import NeedsAPerson, TryAgain
+from cdp_orchestration.kinds import SOURCES
 from cdp_orchestration.landing import Page, Record
+from cdp_orchestration.sources.base import Source, SourceConfig
 
 
-class Odd(sources.Source):
+class Odd(Source):
     """A connector that raises what it is told to raise, and counts how often it was asked."""
 
     kind: ClassVar[str] = "odd"
-    Config: ClassVar[type[sources.SourceConfig]] = sources.SourceConfig
+    Config: ClassVar[type[SourceConfig]] = SourceConfig
     error: ClassVar[BaseException]
     at: ClassVar[str]
     asked: ClassVar[int]
@@ -40,7 +41,7 @@ class Odd(sources.Source):
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """told(error, at) -> (problems as `cdp run` prints them, how often it was tried, the log)."""
     monkeypatch.setenv("CDP_HOME", str(tmp_path))
-    monkeypatch.setitem(sources.KINDS, "odd", Odd)
+    monkeypatch.setitem(SOURCES, "odd", Odd)
     monkeypatch.setattr("cdp_orchestration.components.connection.RETRY", dg.RetryPolicy(max_retries=1, delay=0))
     connection = Connection("till", "odd", {"kind": "odd", "streams": {"receipts": {}}}, None, None, "till/defs.yaml")
     definitions = dg.Definitions([stream_asset(connection, "receipts")], jobs=[dg.define_asset_job("pull")])
@@ -75,7 +76,7 @@ def test_what_landing_refuses_is_told_with_its_source(told: Any) -> None:
 
 
 def test_our_own_errors_name_the_source_and_have_no_trace(told: Any) -> None:
-    assert told(StopAndTell("field 'url' is wrong."), "making") == (["till.receipts: field 'url' is wrong."], 1, "")
+    assert told(NeedsAPerson("field 'url' is wrong."), "making") == (["till.receipts: field 'url' is wrong."], 1, "")
     assert told(TryAgain("it does not answer."), "pulling") == (["till.receipts: it does not answer."], 2, "")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from cdp_orchestration.errors import StopAndTell, TryAgain, disk_full, is_disk_full
+from cdp_orchestration.errors import NeedsAPerson, TryAgain, disk_full, is_disk_full
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import duckdb as engine
 from tests.harness import Platform
@@ -36,7 +36,7 @@ def a_client(file: Path) -> Iterator["subprocess.Popen[str]"]:
             client.kill()
 
 
-def test_a_writer_waits_for_a_client_that_has_the_file_open(home: Home) -> None:
+def test_a_writer_waits_for_a_client_that_has_the_file_open(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     with a_client(home.warehouse) as client:
 
@@ -45,7 +45,8 @@ def test_a_writer_waits_for_a_client_that_has_the_file_open(home: Home) -> None:
             client.kill()  # the person closes the browser
             client.wait()
 
-        with engine.DuckDB(home, hear).writing(), duckdb.connect(str(home.warehouse)) as connection:
+        monkeypatch.setattr(engine.log, "info", hear)
+        with engine.DuckDB(home).writing(), duckdb.connect(str(home.warehouse)) as connection:
             connection.execute("create table written as select 1 as one")
         assert [f"(process {client.pid})" in text for text in said] == [True]
 
@@ -55,7 +56,7 @@ def test_a_client_that_stays_is_named_in_one_sentence(home: Home, monkeypatch: p
     with (
         a_client(home.warehouse) as client,
         pytest.raises(TryAgain) as told,
-        engine.DuckDB(home, lambda _: None).writing(),
+        engine.DuckDB(home).writing(),
     ):
         pass
     assert f"(process {client.pid})" in str(told.value)
@@ -66,8 +67,8 @@ def test_a_client_that_stays_is_named_in_one_sentence(home: Home, monkeypatch: p
 @pytest.mark.parametrize("read", [True, False], ids=["a reader", "a writer"])
 def test_a_file_that_is_no_warehouse_is_told_with_the_remedy(home: Home, read: bool) -> None:
     home.warehouse.write_bytes(b"what a restore left behind" * 1000)
-    warehouse = engine.DuckDB(home, lambda _: None)
-    with pytest.raises(StopAndTell, match="cdp reset"), warehouse.reading() if read else warehouse.writing():
+    warehouse = engine.DuckDB(home)
+    with pytest.raises(NeedsAPerson, match="cdp reset"), warehouse.reading() if read else warehouse.writing():
         pass
 
 

@@ -1,3 +1,3 @@
-from cdp_orchestration.cli.verbs import main
+from cdp_orchestration.cli import main
 
 main()

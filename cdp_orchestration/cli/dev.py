@@ -4,24 +4,25 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from cdp_orchestration.errors import StopAndTell
+import click
+
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT, Home
 
 
-def serve_dagster(home: Home, port: int, say: Callable[[str], None]) -> int:
-    """Run `dagster dev` until it ends or Ctrl-C; returns its exit code. Raises StopAndTell where the port is taken."""
+def serve_dagster(home: Home, port: int) -> int:
+    """Run `dagster dev` until it ends or Ctrl-C; returns its exit code. Raises NeedsAPerson where the port is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"Port {port} on 127.0.0.1 is taken: end what uses it, or choose another with `cdp dev --port N`."
             ) from None
-    say(f"Dagster on http://127.0.0.1:{port} with the state of {home.root}; Ctrl-C ends it.")
+    click.echo(f"Dagster on http://127.0.0.1:{port} with the state of {home.root}; Ctrl-C ends it.")
     command = [
         str(Path(sys.executable).with_name("dagster")), "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"),
         "-h", "127.0.0.1", "-p", str(port), "--log-level", "warning",

@@ -1,12 +1,13 @@
-"""How every verb starts: the home is ready, and what libraries print goes to a log."""
+"""How every verb starts: the home is ready, what libraries print goes to a file, and what our modules log to the terminal."""
 
+import logging
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 from dotenv import load_dotenv
@@ -18,8 +19,8 @@ from cdp_orchestration.warehouse import Warehouse
 def ready_home(to_build: bool = False) -> Home:
     """The home with its folders, Dagster's limits in place, and the environment of every child process set.
 
-    Before anything is written: raises StopAndTell where the warehouse of CDP_TARGET is not told in full, and, for a verb
-    that is going to build, StopAndTell or TryAgain where it cannot be reached or written to.
+    Before anything is written: raises NeedsAPerson where a setting of the warehouse of CDP_TARGET is missing, and, for a verb
+    that is going to build, NeedsAPerson or TryAgain where it cannot be reached or written to.
     """
     load_dotenv(PROJECT_ROOT / ".env")
     home = current_home()
@@ -67,3 +68,23 @@ def quiet_output(log: Path) -> Iterator[Any]:
             os.dup2(kept_err, 2)
             os.close(kept_out)
             os.close(kept_err)
+
+
+@contextmanager
+def logging_to(stream: TextIO, indent: str = "") -> Iterator[None]:
+    """While open, a line that our modules log is a line of the stream."""
+    lines = _Lines(stream)
+    lines.setFormatter(logging.Formatter(f"{indent}%(message)s"))
+    logger = logging.getLogger("cdp")
+    logger.addHandler(lines)
+    try:
+        yield
+    finally:
+        logger.removeHandler(lines)
+
+
+class _Lines(logging.StreamHandler):
+    """Raises where the stream cannot be written to (a closed pipe), as a verb's own printing does."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise

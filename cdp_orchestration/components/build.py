@@ -1,6 +1,7 @@
 """One dbt build as a Dagster step: under the warehouse lock, with the clock of the run, full when the rules changed."""
 
 import json
+import logging
 import os
 import shutil
 import time
@@ -16,12 +17,11 @@ from dagster_dbt.errors import DagsterDbtError
 from cdp_orchestration import last_pass
 from cdp_orchestration.clock import parsed_as_of
 from cdp_orchestration.components import runs
-from cdp_orchestration.components.failures import in_dagsters_words, unexpected
+from cdp_orchestration.components.failures import as_dagster_failure, unexpected
 from cdp_orchestration.components.metadata import with_samples
-from cdp_orchestration.errors import StopAndTell, disk_full, is_disk_full
+from cdp_orchestration.errors import NeedsAPerson, disk_full, is_disk_full
 from cdp_orchestration.home import Home, current_home
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
-from cdp_orchestration.progress import say
 from cdp_orchestration.project import fingerprint as rules
 from cdp_orchestration.project import relations
 from cdp_orchestration.project.layers import layer_of
@@ -29,6 +29,8 @@ from cdp_orchestration.project.streams import landed_not_read, staging_views
 from cdp_orchestration.queries.data_checks import BROKEN_PROMISE
 from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse
 from cdp_orchestration.warehouse.loading import load_landing
+
+log = logging.getLogger("cdp")
 
 KEPT_INVOCATIONS = 20
 # What dbt writes beside its work costs a tenth of a build with nothing new: its manifest is ours already, results come as
@@ -55,26 +57,28 @@ def build(
     """Run dbt for the selected models and yield their results with row counts and samples."""
     home = current_home()
     runs.sign(context.instance, context.run_id)
-    with in_dagsters_words("build"):
+    with as_dagster_failure("build"):
         last_pass.forget(home)
         as_of = parsed_as_of(config.as_of)
         check_overrides(identity_rules())
-        Warehouse(home, say).check()
+        Warehouse(home).check()
         load_landing(home, manifest)
         for unread in landed_not_read(home, manifest):
             if not unread.is_table:
-                say(
+                log.info(
                     f"landed, not read: {unread.source}.{unread.stream} ({unread.records:,} records); `cdp check` says more."
                 )
         fingerprint = rules.fingerprint(manifest)
         full = config.full_refresh
-        before = rules.fingerprint_of_last_build(Warehouse(home, say))
+        before = rules.fingerprint_of_last_build(Warehouse(home))
         if before is not None and before != fingerprint and not full:
-            say("Identity rules, catalogue or staging mappings changed since the last build: rebuilding everything.")
+            log.info(
+                "Identity rules, catalogue or staging mappings changed since the last build: rebuilding everything."
+            )
             full = True
         full = full or Warehouse(home).always_full
         if full and context.is_subset and set(context.selected_asset_keys) != _all_keys(context):
-            raise StopAndTell(
+            raise NeedsAPerson(
                 "A full refresh rebuilds every model, but only some are selected: select all models of the warehouse "
                 "(or run `cdp run --full-refresh`)."
             )
@@ -92,10 +96,10 @@ def build(
         held: list[Any] = []
         failed: dict[str, str] = {}
         invocation, failure = None, None
-        with in_dagsters_words("build"), Warehouse(home, say).writing(), _environment(environment):
+        with as_dagster_failure("build"), Warehouse(home).writing(), _environment(environment):
             try:
                 invocation = dbt.cli(arguments, context=context)
-                for event in _told(_read(invocation, failed), context):
+                for event in _logged(_read(invocation, failed), context):
                     held.append(event)
             except Exception as error:  # what dbt did finish is still reported, below
                 failure = error
@@ -103,18 +107,18 @@ def build(
         tell_of_other_ids(home, context.run_id)
     if left and failure is None:
         relations.forget(home, list(left))
-        say(f"Dropped {len(left)} relations of models that the project no longer has: {', '.join(left)}.")
+        log.info(f"Dropped {len(left)} relations of models that the project no longer has: {', '.join(left)}.")
     # Models are reported when dbt has let go of the file: their counts and samples are read from it.
-    with in_dagsters_words("build"):
+    with as_dagster_failure("build"):
         yield from with_samples(context, held, home, staging_views(manifest))
     if failure is not None:
         said = str(failure) if isinstance(failure, DagsterDbtError) else unexpected("build", failure)
-        told = [f"{name}: {why}" for name, why in failed.items()] or [said]
-        if any(is_disk_full(text) for text in told):
-            told = [str(disk_full(home.root))]
-        for text in told:
-            say(f"build: {text}")
-        raise dg.Failure(description="\n".join(told), allow_retries=False) from failure
+        reasons = [f"{name}: {why}" for name, why in failed.items()] or [said]
+        if any(is_disk_full(text) for text in reasons):
+            reasons = [str(disk_full(home.root))]
+        for text in reasons:
+            log.error(f"build: {text}")
+        raise dg.Failure(description="\n".join(reasons), allow_retries=False) from failure
 
 
 def _left_behind(home: Home, manifest: dict[str, Any]) -> dict[str, str]:
@@ -123,7 +127,7 @@ def _left_behind(home: Home, manifest: dict[str, Any]) -> dict[str, str]:
     if not left:
         return {}
     try:
-        with Warehouse(home, say).reading() as connection:
+        with Warehouse(home).reading() as connection:
             return {name: left[name] for name in relations.existing(connection, list(left))}
     except NothingBuilt:
         return {}
@@ -160,20 +164,20 @@ def _with_promises(made: Any, broken: list[str]) -> Any:
 
 
 def tell_of_other_ids(home: Home, build_id: str) -> None:
-    """Say how many people have another id than before, where this build resolved everybody from the beginning."""
+    """Log how many people have another id than before, where this build resolved everybody from the beginning."""
     with suppress(NothingBuilt, RelationMissing), Warehouse(home).reading() as connection:
         row = connection.execute(
             "select people, renamed from identity.renamings where build_id = ?", [build_id]
         ).fetchone()
         if row and row[1]:
-            say(
+            log.info(
                 f"{row[1]:,} of {row[0]:,} people have another id than before: under these rules another message "
                 "founds them. identity.merges and profiles.events have the new ids."
             )
 
 
-def _told(events: Iterator[Any], context: dg.AssetExecutionContext) -> Iterator[Any]:
-    """Say when the last model of a layer is done (dbt interleaves layers as their inputs are ready)."""
+def _logged(events: Iterator[Any], context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """Log when the last model of a layer is done (dbt interleaves layers as their inputs are ready)."""
     left = Counter(layer_of(key.path[0]) for key in context.selected_asset_keys)
     models = Counter(left)
     started = time.monotonic()
@@ -182,7 +186,7 @@ def _told(events: Iterator[Any], context: dg.AssetExecutionContext) -> Iterator[
             layer = layer_of(context.asset_key_for_output(event.output_name).path[0])
             left[layer] -= 1
             if left[layer] == 0:
-                say(f"built {layer}: {models[layer]} models, {time.monotonic() - started:.0f} s since the start")
+                log.info(f"built {layer}: {models[layer]} models, {time.monotonic() - started:.0f} s since the start")
         yield event
 
 
@@ -191,7 +195,7 @@ def _all_keys(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
 
 
 def _tidy(invocation: DbtCliInvocation | None) -> None:
-    """Each invocation has a target folder of its own: keep what a person may want to read, of the last few."""
+    """Keep the target folders of the last few invocations, without what no person wants to read."""
     if invocation is None:
         return
     for name in ("partial_parse.msgpack", "manifest.json", "semantic_manifest.json", "graph.gpickle"):

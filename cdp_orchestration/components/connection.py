@@ -2,18 +2,20 @@
 
 Attributes are checked by the kind of connector and rendered when used, not by Dagster at load."""
 
-from typing import Any, Self
+import logging
+from typing import ClassVar, Self
 
 import dagster as dg
 import pydantic
 
 from cdp_orchestration.components import runs
-from cdp_orchestration.components.failures import RETRY, in_dagsters_words
+from cdp_orchestration.components.failures import RETRY, as_dagster_failure
 from cdp_orchestration.connections import Connection, connection, shown
 from cdp_orchestration.home import current_home
 from cdp_orchestration.landing import Batch
-from cdp_orchestration.progress import say
 from cdp_orchestration.pull import land_stream
+
+log = logging.getLogger("cdp")
 
 GROUP = "sources"
 SAMPLE_ROWS = 5
@@ -25,43 +27,38 @@ class Attributes(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="allow")
     kind: str = pydantic.Field(description="The connector: a module of sources/ or destinations/.")
 
-    def as_written(self) -> dict[str, Any]:
-        return self.model_dump()
+
+class Connected(dg.Component):
+    """A connection of one side, from a defs.yaml of attributes; the folder's name is the connection's."""
+
+    side: ClassVar[str]
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    @classmethod
+    def get_model_cls(cls) -> type[pydantic.BaseModel]:
+        return Attributes
+
+    @classmethod
+    def load(cls, attributes: pydantic.BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+        written = attributes.model_dump() if attributes is not None else {}
+        return cls(connection(cls.side, context.path.name, written, shown(context.path / "defs.yaml")))
 
 
-class Source(dg.Component):
+class Source(Connected):
     """A source of records: `kind` and the fields of that kind, `streams`, and a cron `schedule`."""
 
-    def __init__(self, source: Connection) -> None:
-        self.source = source
-
-    @classmethod
-    def get_model_cls(cls) -> type[pydantic.BaseModel]:
-        return Attributes
-
-    @classmethod
-    def load(cls, attributes: pydantic.BaseModel | None, context: dg.ComponentLoadContext) -> Self:
-        written = attributes.as_written() if isinstance(attributes, Attributes) else {}
-        return cls(connection("sources", context.path.name, written, shown(context.path / "defs.yaml")))
+    side: ClassVar[str] = "sources"
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        return dg.Definitions(assets=[stream_asset(self.source, stream) for stream in self.source.streams])
+        return dg.Definitions(assets=[stream_asset(self.connection, stream) for stream in self.connection.streams])
 
 
-class Destination(dg.Component):
-    """A place that rows are delivered to: `kind` and the fields of that kind."""
+class Destination(Connected):
+    """A place that rows are delivered to: `kind` and the fields of that kind. Its assets are the syncs of the dbt project."""
 
-    def __init__(self, destination: Connection) -> None:
-        self.destination = destination
-
-    @classmethod
-    def get_model_cls(cls) -> type[pydantic.BaseModel]:
-        return Attributes
-
-    @classmethod
-    def load(cls, attributes: pydantic.BaseModel | None, context: dg.ComponentLoadContext) -> Self:
-        written = attributes.as_written() if isinstance(attributes, Attributes) else {}
-        return cls(connection("destinations", context.path.name, written, shown(context.path / "defs.yaml")))
+    side: ClassVar[str] = "destinations"
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         return dg.Definitions()
@@ -81,13 +78,13 @@ def stream_asset(source: Connection, stream: str) -> dg.AssetsDefinition:
     def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         runs.sign(context.instance, context.run_id)
         what = f"{source.name}.{stream}"
-        with in_dagsters_words(what):
+        with as_dagster_failure(what):
             batches, notes = land_stream(source, stream, current_home())
             records = sum(batch.records for batch in batches)
             unreadable = sum(batch.errors for batch in batches)
-            say(f"{what}: landed {records:,} records" + (f", {unreadable:,} unreadable" if unreadable else ""))
+            log.info(f"{what}: landed {records:,} records" + (f", {unreadable:,} unreadable" if unreadable else ""))
             for note in notes:
-                say(f"{what}: {note}")
+                log.info(f"{what}: {note}")
             return dg.MaterializeResult(
                 metadata={
                     "dagster/row_count": records,

@@ -29,8 +29,8 @@ def instance_of(dagster_home: Path) -> dg.DagsterInstance:
             "class": "NoOpComputeLogManager",
         }
     }
-    told = InstanceRef.from_dir(str(dagster_home))
-    if told.storage_data and told.storage_data.class_name == "DagsterSqliteStorage":
+    ref = InstanceRef.from_dir(str(dagster_home))
+    if ref.storage_data and ref.storage_data.class_name == "DagsterSqliteStorage":
         overrides["event_log_storage"] = {
             "module": __name__,
             "class": OneConnectionEventLog.__name__,

@@ -1,5 +1,6 @@
-"""The one place that turns our errors into Dagster's words."""
+"""The one place that turns our errors into Dagster's failures."""
 
+import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,24 +10,25 @@ import dagster as dg
 
 from cdp_orchestration.errors import CdpError, TryAgain, disk_full, is_disk_full
 from cdp_orchestration.home import current_home
-from cdp_orchestration.progress import say
+
+log = logging.getLogger("cdp")
 
 # One bounded retry per failure edge: a connector has retried by itself before it gives up.
 RETRY = dg.RetryPolicy(max_retries=1, delay=5)
 
 
 @contextmanager
-def in_dagsters_words(what: str) -> Iterator[None]:
+def as_dagster_failure(what: str) -> Iterator[None]:
     """An error becomes a dg.Failure whose text begins with `what`; only a passing fault may be retried.
 
-    What nobody expected (a driver's or library's own error) is told by its type and text, and its trace is in
+    What nobody expected (a driver's or library's own error) is named by its type and text, and its trace is in
     CDP_HOME/logs/cdp.log: trying it again without knowing what it is could only hide it.
     """
     try:
         yield
     except CdpError as error:
         text = named(what, str(error))
-        say(text)
+        log.error(text)
         raise dg.Failure(
             description=text, allow_retries=isinstance(error, TryAgain), metadata={"remedy": str(error)}
         ) from error
@@ -34,7 +36,7 @@ def in_dagsters_words(what: str) -> Iterator[None]:
         raise
     except Exception as error:
         text = f"{what}: {disk_full(current_home().root)}" if is_disk_full(error) else unexpected(what, error)
-        say(text)
+        log.error(text)
         raise dg.Failure(description=text, allow_retries=False) from error
 
 

@@ -42,7 +42,7 @@ def _look(connection: Reading, path: list[str]) -> dict[str, Any]:
     try:
         counted = connection.execute(f"select count(*) from {relation}").fetchone()
         cursor = connection.execute(f"select * from {relation} limit {SAMPLE_ROWS}")
-    except QueryFailed:  # a view whose input went away: the build has told already
+    except QueryFailed:  # a view whose input went away: the build has reported it
         return {}
     names = [column[0] for column in cursor.description or []]
     return {
@@ -62,7 +62,7 @@ def _read_of(connection: Reading, source: str, stream: str) -> dict[str, Any]:
 
 
 def _health(connection: Reading) -> dict[str, Any]:
-    """identity.health in Dagster's words: one entry per measure, and the numbers that a person would plot."""
+    """identity.health as Dagster's metadata: one entry per measure, and the numbers that a person would plot."""
     try:
         rows = connection.execute(
             "select measure, detail, amount from identity.health order by measure, amount desc"
@@ -73,11 +73,11 @@ def _health(connection: Reading) -> dict[str, Any]:
         ).fetchone()
     except QueryFailed:
         return {}
-    told: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     for measure in dict.fromkeys(row[0] for row in rows):
         lines = [(detail, f"{amount:,.4g}") for name, detail, amount in rows if name == measure]
-        told[measure] = dg.MetadataValue.md(markdown_table([measure, "amount"], lines))
-    return told | dict(zip(("profiles", "merged", "refusals", "largest_profile"), vitals or (), strict=False))
+        entries[measure] = dg.MetadataValue.md(markdown_table([measure, "amount"], lines))
+    return entries | dict(zip(("profiles", "merged", "refusals", "largest_profile"), vitals or (), strict=False))
 
 
 def markdown_table(names: list[str], rows: list[tuple[Any, ...]]) -> str:

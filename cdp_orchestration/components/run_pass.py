@@ -2,6 +2,7 @@
 appear there, because both share the storage under CDP_HOME/dagster."""
 
 import fcntl
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +11,15 @@ from typing import Any
 
 import dagster as dg
 
-from cdp_orchestration import last_pass, progress, unread
+from cdp_orchestration import last_pass, unread
 from cdp_orchestration.components import runs
 from cdp_orchestration.components.event_log import instance_of
 from cdp_orchestration.components.warm_dbt import warm_dbt
 from cdp_orchestration.errors import disk_full, is_disk_full
 from cdp_orchestration.home import Home, current_home
 from cdp_orchestration.warehouse import Warehouse
+
+log = logging.getLogger("cdp")
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -38,7 +41,7 @@ def one_pass_at_a_time(home: Home) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            progress.say("Another pass is at work in this CDP_HOME; waiting for it to end.")
+            log.info("Another pass is at work in this CDP_HOME; waiting for it to end.")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -52,10 +55,10 @@ def run_pass(home: Home, as_of: str | None = None, full_refresh: bool = False, d
         definitions = load_definitions()
         with instance_of(home.dagster) as instance:
             for run_id in runs.end_dead_runs(instance):
-                progress.say(f"A killed run was still marked as running and has been ended: {run_id}")
+                log.info(f"A killed run was still marked as running and has been ended: {run_id}")
             steps = [_execute(definitions, instance, "pull")]
             for text in unread.sentences(home):
-                progress.say(text)
+                log.info(text)
             config = {"as_of": as_of, "full_refresh": full_refresh} if as_of else {"full_refresh": full_refresh}
             build = _execute(definitions, instance, "build", {"ops": {"warehouse": {"config": config}}})
             steps.append(build)
@@ -120,13 +123,13 @@ def _execute(
     problems = []
     for event in result.all_events:
         if event.is_step_failure:
-            problems.append(_told(str(event.step_key), event.step_failure_data))
+            problems.append(_reason(str(event.step_key), event.step_failure_data))
     if any(is_disk_full(problem) for problem in problems):
         problems = [str(disk_full(current_home().root))]
     return Step(name, result.success, problems, result.run_id)
 
 
-def _told(step: str, failure: Any) -> str:
+def _reason(step: str, failure: Any) -> str:
     """Why a step failed, in one text. Steps describe their failures themselves; what failed around them is named by step,
     type and text, and has its trace in the log."""
     if failure.user_failure_data and failure.user_failure_data.description:

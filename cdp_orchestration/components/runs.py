@@ -16,7 +16,7 @@ _OPEN = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRu
 
 
 def this_process() -> str:
-    """'pid:start time' of this process; the start time tells it from a later process with the same pid."""
+    """'pid:start time' of this process; the start time distinguishes it from a later process with the same pid."""
     return f"{os.getpid()}:{_start_time(os.getpid())}"
 
 

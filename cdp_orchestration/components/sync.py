@@ -1,20 +1,23 @@
 """A sync as a Dagster asset: what its destination holds. Syncs are found in dbt's manifest (config.meta.sync)."""
 
+import logging
 from contextlib import suppress
 from typing import Any
 
 import dagster as dg
 
 from cdp_orchestration.components import runs
-from cdp_orchestration.components.failures import RETRY, in_dagsters_words
+from cdp_orchestration.components.failures import RETRY, as_dagster_failure
 from cdp_orchestration.components.metadata import markdown_table
 from cdp_orchestration.connections import connections
-from cdp_orchestration.delivery.deliver import Summary, deliver
+from cdp_orchestration.delivery.deliver import deliver
+from cdp_orchestration.delivery.sending import Summary
 from cdp_orchestration.delivery.sync import Sync, read_sync
-from cdp_orchestration.errors import CdpError, StopAndTell
+from cdp_orchestration.errors import CdpError, NeedsAPerson
 from cdp_orchestration.home import current_home
-from cdp_orchestration.progress import say
 from cdp_orchestration.warehouse import Warehouse
+
+log = logging.getLogger("cdp")
 
 GROUP = "destinations"
 
@@ -35,7 +38,7 @@ def sync_asset(node: dict[str, Any], upstream_checks: list[dg.AssetCheckKey]) ->
     )
     def push(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         runs.sign(context.instance, context.run_id)
-        with in_dagsters_words(node["name"]):
+        with as_dagster_failure(node["name"]):
             sync = read_sync(node)
             refuse_after_failed_checks(context.instance, sync, upstream_checks)
             return _result(sync, _delivered(sync, context.run_id))
@@ -47,14 +50,14 @@ def _delivered(sync: Sync, run_id: str) -> Summary | None:
     home = current_home()
     connected = connections("destinations")[sync.destination]
     if connected.is_waiting:
-        say(
+        log.info(
             f"{sync.name}: waits, as {sync.destination} is not connected (set {connected.waits_for}; {connected.where})"
         )
         return None
     destination = connected.destination(home)
-    warehouse = Warehouse(home, say)
+    warehouse = Warehouse(home)
     try:
-        summary = deliver(sync, destination, warehouse, home, run_id, say)
+        summary = deliver(sync, destination, warehouse, home, run_id)
     except Exception:
         with suppress(CdpError):  # the ledger knows; the next load brings it to the warehouse
             warehouse.load()
@@ -88,7 +91,7 @@ def refuse_after_failed_checks(
 ) -> None:
     """Promise 4: a failed blocking check of anything upstream holds the push, also when a person or another run asks.
 
-    Raises StopAndTell naming the checks.
+    Raises NeedsAPerson naming the checks.
     """
     failed = [
         f"{key.name} on {key.asset_key.to_user_string()}"
@@ -96,7 +99,7 @@ def refuse_after_failed_checks(
         if evaluation.severity == dg.AssetCheckSeverity.ERROR
     ]
     if failed:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{sync.name} is held: the last check failed ({'; '.join(sorted(failed)[:5])}). "
-            "Mend the data or the model and build again; nothing was sent."
+            "Correct the data or the model and build again; nothing was sent."
         )

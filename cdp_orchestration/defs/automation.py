@@ -13,7 +13,7 @@ import requests
 from cdp_orchestration import compaction
 from cdp_orchestration.components import runs
 from cdp_orchestration.components.connection import GROUP as SOURCES
-from cdp_orchestration.components.failures import in_dagsters_words
+from cdp_orchestration.components.failures import as_dagster_failure
 from cdp_orchestration.components.sync import GROUP as DESTINATIONS
 from cdp_orchestration.connections import connections
 from cdp_orchestration.home import current_home
@@ -50,8 +50,8 @@ def end_dead_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 @dg.op(name="compact_history", out=dg.Out(dg.Nothing))
 def _compact(context: dg.OpExecutionContext) -> None:
     runs.sign(context.instance, context.run_id)
-    with in_dagsters_words("compact"):
-        compaction.compact(current_home(), context.log.info)
+    with as_dagster_failure("compact"):
+        compaction.compact(current_home())
 
 
 @dg.job(name="compact")

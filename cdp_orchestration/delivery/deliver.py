@@ -1,70 +1,26 @@
-"""One delivery of one sync: recover, plan, freeze, send batch by batch, write down what became of each row.
+"""One delivery of one sync: recover, plan, freeze, send (sending.py).
 
-The batch in flight is marked before it is sent, and its outcomes are in the ledger before the next one is cut from the
-frozen plan. So a crash anywhere loses nothing, and at most that batch is sent twice, under the same idempotency keys
-where its values are still the same. All of it is about one place: the destination under the address that it has now.
+A crash anywhere loses nothing, and at most the batch in flight is sent twice, under the same idempotency keys where its
+values are still the same. All of it is about one place: the destination under the address that it has now.
 """
 
-import json
+import logging
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from cdp_orchestration.delivery.ledger import UNKNOWN, Entry, Ledger, Planned, read_plan
+from cdp_orchestration.delivery import in_flight
+from cdp_orchestration.delivery.compaction import compact_if_due
+from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.places import Place
-from cdp_orchestration.delivery.plan import Plan, Sync, emptying, planning, plans_folder
-from cdp_orchestration.destinations import Destination, Operation, Outcome
-from cdp_orchestration.errors import CdpError, Refused, StopAndTell, TryAgain
+from cdp_orchestration.delivery.plan import Plan, emptying, planning, plans_folder
+from cdp_orchestration.delivery.sending import OPERATIONS, Sending, Summary
+from cdp_orchestration.delivery.sync import Sync
+from cdp_orchestration.destinations.base import Destination
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Warehouse
 
-__all__ = ["Summary", "deliver", "empty"]
-
-OPERATIONS = ("add", "update", "remove")
-_FAILURES_IN_A_ROW = 3
-_HOPELESS = 50  # rows of a first batch that were all refused for the same reason
-_PROBLEMS = 10
-_MESSAGE = 300
-
-
-@dataclass
-class Summary:
-    """What a delivery did, in rows by operation: planned = accepted + refused + failed + not_attempted.
-
-    withheld: rows without consent. shared: rows that another row of the same identifiers stands for. held: entries at
-    the destination afterwards. elsewhere: entries that earlier addresses still hold. problems: examples.
-    stopped: why rows that may be sent are still owed; None where only refused rows, and additions that wait for a
-    refused removal, are.
-    """
-
-    sync: str
-    run_id: str
-    planned: dict[str, int]
-    withheld: int
-    shared: int = 0
-    elsewhere: int = 0
-    accepted: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
-    held: int = 0
-    seconds: float = 0.0
-    problems: list[str] = field(default_factory=list)
-    stopped: str | None = None
-
-    @property
-    def not_attempted(self) -> dict[str, int]:
-        """Rows that stay owed because they were not sent."""
-        return {o: self.planned[o] - self.accepted[o] - self.refused[o] - self.failed[o] for o in OPERATIONS}
-
-    def rows(self) -> list[tuple[str, int, int, int, int, int]]:
-        """A table: operation, planned, accepted, refused, failed, not attempted."""
-        return [
-            (o, self.planned[o], self.accepted[o], self.refused[o], self.failed[o], self.not_attempted[o])
-            for o in OPERATIONS
-        ]
+log = logging.getLogger("cdp")
 
 
 def deliver(
@@ -73,11 +29,10 @@ def deliver(
     warehouse: Warehouse,
     home: Home,
     run_id: str,
-    say: Callable[[str], None] = lambda _: None,
 ) -> Summary:
     """Sends what is owed. The warehouse is read before anything is sent, and not held meanwhile.
 
-    A destination that fails or refuses is told in the summary's `stopped` and `problems`. Raises StopAndTell when
+    A destination that fails or refuses is reported in the summary's `stopped` and `problems`. Raises NeedsAPerson when
     nothing was sent (a bad model, the guard), CdpError when the connector itself broke.
     """
     place = Place(sync.destination, destination.address())
@@ -85,19 +40,17 @@ def deliver(
     def plan(ledger: Ledger) -> AbstractContextManager[Plan]:
         return planning(sync, warehouse, ledger, place)
 
-    return _carry_out(plan, place, sync, destination, home, run_id, say)
+    return _carry_out(plan, place, sync, destination, home, run_id)
 
 
-def empty(
-    sync: Sync, destination: Destination, home: Home, run_id: str, say: Callable[[str], None] = lambda _: None
-) -> Summary:
+def empty(sync: Sync, destination: Destination, home: Home, run_id: str) -> Summary:
     """Removes all that the sync holds at the destination's address, whatever its mode; its model may be gone."""
     place = Place(sync.destination, destination.address())
 
     def plan(ledger: Ledger) -> AbstractContextManager[Plan]:
         return emptying(sync, ledger, place)
 
-    return _carry_out(plan, place, sync, destination, home, run_id, say)
+    return _carry_out(plan, place, sync, destination, home, run_id)
 
 
 def _carry_out(
@@ -107,30 +60,29 @@ def _carry_out(
     destination: Destination,
     home: Home,
     run_id: str,
-    say: Callable[[str], None],
 ) -> Summary:
     started = time.monotonic()
     ledger = Ledger(home.deliveries)
     ledger.prepare()
-    with ledger.locked(sync.name, say):
+    with ledger.locked(sync.name):
         ledger.adopt(sync.name, place)  # before the first plan, or a change of address would take old rows along
         folder = plans_folder(home, sync.name)
-        ledger.recover(sync.name, folder, say)
-        ledger.compact_if_due(sync.name)
+        in_flight.recover(ledger, sync.name, folder)
+        compact_if_due(ledger, sync.name)
         with planned(ledger) as plan:
             plan.check_guard()
             summary = Summary(sync.name, run_id, plan.operations, plan.withheld, plan.shared, plan.elsewhere)
             frozen = plan.freeze(folder, run_id)
-        say(f"{sync.name}: {_told(plan)}")
+        log.info(f"{sync.name}: {_in_words(plan)}")
         try:
-            _Delivery(destination, ledger, frozen, place, summary, say).run()
+            Sending(destination, ledger, frozen, place, summary).run()
         finally:
             summary.held = ledger.held(sync.name, place)
             summary.seconds = time.monotonic() - started
     return summary
 
 
-def _told(plan: Plan) -> str:
+def _in_words(plan: Plan) -> str:
     owed = ", ".join(f"{plan.operations[o]} to {o}" for o in OPERATIONS)
     parts = [f"{owed}; {plan.withheld} withheld for lack of consent"]
     if plan.shared:
@@ -138,181 +90,3 @@ def _told(plan: Plan) -> str:
     if plan.elsewhere:
         parts.append(f"{plan.elsewhere} stay at an earlier address (`cdp status` shows where)")
     return "; ".join(parts) + "."
-
-
-class _Delivery:
-    """The sending of one frozen plan."""
-
-    def __init__(
-        self,
-        destination: Destination,
-        ledger: Ledger,
-        plan: Path,
-        place: Place,
-        summary: Summary,
-        say: Callable[[str], None],
-    ) -> None:
-        self.destination = destination
-        self.ledger = ledger
-        self.plan = plan
-        self.place = place
-        self.summary = summary
-        self.say = say
-        self.unremoved: set[str] = set()  # row_keys of removals that were not accepted in this run
-        self.entries: dict[int, Entry] = {}  # of the batch at hand, by ordinal
-        self.requested: list[Planned] = []  # rows of the request at hand
-        self.last_failure = ""
-
-    def run(self) -> None:
-        failures, last_said = 0, time.monotonic()
-        for number, batch in enumerate(
-            cut(read_plan(self.plan), self.destination.batch_size, self.destination.ordered)
-        ):
-            error = self._deliver_batch(batch)
-            failures = failures + 1 if error else 0
-            if isinstance(error, StopAndTell):
-                self.summary.stopped = str(error)
-            elif failures >= _FAILURES_IN_A_ROW:
-                self.summary.stopped = f"{failures} batches in a row failed: {error}"
-            elif number == 0:
-                self.summary.stopped = self._hopeless()
-            if self.summary.stopped:
-                return
-            if time.monotonic() - last_said > 10:
-                last_said = time.monotonic()
-                self.say(f"{self.summary.sync}: {sum(self.summary.accepted.values())} rows accepted so far")
-        failed = sum(self.summary.failed.values())
-        if failed:
-            self.summary.stopped = f"{failed} rows failed and stay owed: {self.last_failure}"
-
-    def _deliver_batch(self, batch: list[Planned]) -> Exception | None:
-        """Sends one batch and writes its outcomes down. Returns the fault that ended it, if one did."""
-        rows = self._sendable(batch)
-        self.entries, self.requested = {}, []
-        if not rows:
-            return None
-        sync, run_id = self.summary.sync, self.summary.run_id
-        self.ledger.mark(sync, run_id, self.plan, [row.ordinal for row in rows], self.place)
-        fault: Exception | None = None
-        try:
-            self._send(rows)
-        except Exception as error:
-            fault = error
-            self._fail_rest(rows, error)
-        known = [self.entries[row.ordinal] for row in rows if row.ordinal in self.entries]
-        self.ledger.append(sync, run_id, known, self.place)
-        self.ledger.unmark(sync)
-        self.ledger.compact_if_due(sync)
-        self._count()
-        if fault is not None and not isinstance(fault, TryAgain | StopAndTell):
-            raise CdpError(
-                f"{sync}: the destination kind '{self.destination.kind}' broke with {type(fault).__name__}: {fault}. "
-                "The rows of that batch may have arrived and are sent again by the next delivery; mend the connector."
-            ) from fault
-        return fault
-
-    def _send(self, rows: list[Planned]) -> None:
-        """Sends rows as one request; refused as a whole, they are halved until the bad row stands alone."""
-        rows = self._sendable(rows)
-        if not rows:
-            return
-        self.requested = rows
-        operations = [
-            Operation(r.operation, r.row_key, json.loads(r.fields), r.idempotency_key, json.loads(r.identifiers))
-            for r in rows
-        ]
-        try:
-            outcomes = self.destination.send(self.summary.sync, self.summary.run_id, operations)
-        except Refused as refusal:
-            self.requested = []
-            if len(rows) > 1:
-                middle = len(rows) // 2
-                self._send(rows[:middle])
-                self._send(rows[middle:])
-                return
-            outcomes = [Outcome(rows[0].row_key, "refused", refusal.code, str(refusal))]
-        self._note(rows, outcomes)
-        self.requested = []
-
-    def _note(self, rows: list[Planned], outcomes: list[Outcome]) -> None:
-        """Each row gets the next outcome that names it; one without did perhaps arrive."""
-        by_key: dict[str, list[Outcome]] = {}
-        for outcome in outcomes:
-            by_key.setdefault(outcome.row_key, []).append(outcome)
-        for row in rows:
-            found = by_key.get(row.row_key)
-            if found:
-                outcome = found.pop(0)
-                status = "accepted" if outcome.status == "accepted" else "refused"
-                self._enter(row, status, outcome.code, outcome.message)
-            else:
-                self._enter(row, "failed", UNKNOWN, "the connector returned no outcome for this row")
-
-    def _fail_rest(self, rows: list[Planned], error: Exception) -> None:
-        """After a fault: rows of the request at hand may have arrived; those whose turn had not come have not."""
-        maybe = getattr(error, "may_have_arrived", not isinstance(error, StopAndTell))
-        code = str(getattr(error, "code", "")) or ("stopped" if isinstance(error, StopAndTell) else "failed")
-        requested = {row.ordinal for row in self.requested}
-        for row in self._sendable(rows):
-            if row.ordinal not in self.entries:
-                arrived = maybe and row.ordinal in requested
-                self._enter(row, "failed", UNKNOWN if arrived else code, str(error))
-
-    def _enter(self, row: Planned, status: str, code: str, message: str) -> None:
-        self.entries[row.ordinal] = Entry(row, status, code, message[:_MESSAGE])
-        if status == "failed":
-            self.last_failure = message[:_MESSAGE]
-        if row.operation == "remove" and status != "accepted":
-            self.unremoved.add(row.row_key)
-
-    def _sendable(self, rows: list[Planned]) -> list[Planned]:
-        """Without additions whose removal under the old identifiers was not accepted: these stay owed.
-
-        An update goes: its entry is there anyway, perhaps with the values of somebody who must not be there any more.
-        """
-        return [row for row in rows if row.operation != "add" or row.row_key not in self.unremoved]
-
-    def _count(self) -> None:
-        counters = {"accepted": self.summary.accepted, "refused": self.summary.refused, "failed": self.summary.failed}
-        for entry in self.entries.values():
-            counters[entry.status][entry.row.operation] += 1
-            if entry.status != "accepted" and len(self.summary.problems) < _PROBLEMS:
-                self.summary.problems.append(
-                    f"{entry.status}: {entry.row.operation} of row_key '{entry.row.row_key}' "
-                    f"(attempt {entry.row.attempt}): {entry.code} {entry.message}".rstrip()
-                )
-
-    def _hopeless(self) -> str | None:
-        codes = {(entry.status, entry.code) for entry in self.entries.values()}
-        if len(self.entries) < _HOPELESS or len(codes) != 1 or codes.pop()[0] != "refused":
-            return None
-        example = next(iter(self.entries.values()))
-        return (
-            f"all {len(self.entries)} rows of the first batch were refused with code '{example.code}' "
-            f"({example.message}); the rest was not tried and stays owed. Check the destination's address and the "
-            "sync's columns."
-        )
-
-
-def cut(rows: Iterable[Planned], size: int | None, ordered: bool) -> Iterator[list[Planned]]:
-    """Batches of at most `size` rows, in the plan's order.
-
-    Unless the destination applies a batch in its order, removals do not share one with other operations, nor two
-    operations of one row.
-    """
-    batch: list[Planned] = []
-    keys: set[str] = set()
-    for row in rows:
-        full = size is not None and len(batch) >= size
-        clash = (
-            bool(batch)
-            and not ordered
-            and (row.row_key in keys or (row.operation == "remove") != (batch[-1].operation == "remove"))
-        )
-        if full or clash:
-            yield batch
-            batch, keys = [], set()
-        batch.append(row)
-        keys.add(row.row_key)
-    if batch:
-        yield batch

@@ -4,7 +4,7 @@
     deliveries/ledger/<sync>/compacted/               many batches in one file (compacted.py); the rows are the same. And
                                                       digest-….parquet: of those, what a plan may still ask for
     deliveries/ledger/_schema/_schema.parquet         empty, so that a glob over the ledger always matches
-    deliveries/in_flight/<sync>.json                  the batch being sent, while it is, and where to
+    deliveries/in_flight/<sync>.json                  the batch being sent, while it is, and where to (in_flight.py)
     deliveries/locks/<sync>.lock                      who delivers
 
 A batch's rows come to be with the rename of its file. A process that dies before leaves the in-flight marker, and the
@@ -14,11 +14,11 @@ whichever file it is in.
 
 import fcntl
 import glob
-import json
+import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,11 +29,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cdp_orchestration import compacted, disk
-from cdp_orchestration.compacted import Compacted
 from cdp_orchestration.delivery import plan_sql
 from cdp_orchestration.delivery.places import NOWHERE, Decisions, Place, decide, decisions
-from cdp_orchestration.disk import sync_folder, whole_file
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.disk import whole_file
+
+log = logging.getLogger("cdp")
 
 SCHEMA = pa.schema(
     [
@@ -58,7 +58,6 @@ SCHEMA = pa.schema(
     ]
 )
 UNKNOWN = "unknown"
-SMALL_FILES = 100  # so many, and delivery compacts by itself
 _STEM = re.compile(r"(\d+)-(\d+)")
 
 
@@ -114,7 +113,7 @@ class Ledger:
                     pq.write_table(SCHEMA.empty_table(), handle)
 
     @contextmanager
-    def locked(self, sync: str, say: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    def locked(self, sync: str) -> Iterator[None]:
         """One delivery of a sync at a time; waits for another, saying so. The kernel frees it when its holder dies."""
         path = self.root / "locks" / f"{sync}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +121,7 @@ class Ledger:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                say(f"{sync}: another delivery of it is going on; waiting for it to end.")
+                log.info(f"{sync}: another delivery of it is going on; waiting for it to end.")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -136,7 +135,7 @@ class Ledger:
         Made and used under `reading`. Rows from before addresses were written down are where the first delivery since
         adopted them (before it: `unless_adopted`). is_let_go: they are no longer ours.
         """
-        rows = self._digested(sync) if digested else _undigested(self.files(sync), self.root)
+        rows = self._digested(sync) if digested else undigested(self.files(sync), self.root)
         decided = self.decisions(sync)
         destination, address = (decided.adopted or unless_adopted).written()
         let_go = " or ".join(
@@ -237,8 +236,8 @@ class Ledger:
 
     def next_no(self, sync: str) -> int:
         """The number that the next ledger row gets."""
-        through = compacted.read_list(self._folder(sync)).through
-        return max([through, *(last for last, _ in self._tail(sync, through))]) + 1
+        through = compacted.read_list(self.folder(sync)).through
+        return max([through, *(last for last, _ in self.tail(sync, through))]) + 1
 
     def reading(self) -> AbstractContextManager[None]:
         """Whoever reads files of the ledger holds this: they stay where they are meanwhile."""
@@ -246,148 +245,20 @@ class Ledger:
 
     def files(self, sync: str, after: int = 0) -> list[Path]:
         """The files whose rows count and that hold numbers above `after`, in order. Held under `reading`."""
-        folder = self._folder(sync)
+        folder = self.folder(sync)
         # The tail first, the list after it: what a compaction takes out of one in between, is in the other.
-        tail = self._tail(sync, compacted.read_list(folder).through)
+        tail = self.tail(sync, compacted.read_list(folder).through)
         listed = compacted.read_list(folder)
         compact = [folder / compacted.FOLDER / file.name for file in listed.files if file.last > after]
         return [*compact, *(path for last, path in tail if last > max(listed.through, after))]
 
-    def compact(self, sync: str, at_least: int = 2, most: int = compacted.MOST_ROWS) -> tuple[int, int]:
-        """Brings the sync's small files into few, where they are at least so many. The caller holds the sync's lock.
-
-        Returns how many small files, and how many compacted files there are now; (0, …) where nothing was due. A crash
-        anywhere leaves things as they were, or done.
-        """
-        folder = self._folder(sync)
-        before = compacted.read_list(folder)
-        due = [(last, path) for last, path in self._tail(sync, before.through)]
-        if len(due) < at_least:
-            return 0, len(before.files)
-        self.prepare()
-        compacted.drop_unlisted(folder, before)
-        kept = compacted.kept_files(before, due[-1][0] - before.through, most)
-        paths = [*before.paths(folder)[kept:], *(path for _, path in due)]
-        parts = (part for path in paths for part in compacted.read_rows(path, SCHEMA))
-        files = compacted.write_files(folder, before.generation + 1, parts, SCHEMA, "ledger_no", most)
-        with (
-            whole_file(compacted.digest_path(folder, before.generation + 1)) as handle,
-            duckdb.connect(":memory:") as connection,
-        ):
-            rows = self._to_digest(folder, before, kept, files)
-            reader = connection.sql(plan_sql.digest(rows)).to_arrow_reader(50_000)
-            with pq.ParquetWriter(handle, reader.schema, compression="zstd") as writer:
-                for batch in reader:
-                    writer.write_batch(batch)
-        after = compacted.next_list(before, kept, files, due[-1][0])
-        compacted.write_list(folder, f"deliveries/ledger/{sync}", after)  # the commit
-        return len(due), len(after.files)
-
-    def compact_if_due(self, sync: str) -> None:
-        """Keeps the small files few, so that a plan costs what the ledger holds and not how it came. As `compact`."""
-        with suppress(StopAndTell):  # `cdp compact` tells what is wrong; a delivery works either way
-            self.compact(sync, SMALL_FILES)
-
-    def sweep(self, sync: str, read_by: int | None) -> int:
-        """Removes files that compaction replaced and that nobody reads any more; how many. `read_by`: as for `superseded`.
-
-        The caller holds the sync's lock and keeps readers away.
-        """
-        folder = self._folder(sync)
-        gone, after = compacted.superseded(folder, self._tail(sync), read_by)
-        for path in gone:
-            path.unlink(missing_ok=True)
-        if after.earlier != compacted.read_list(folder).earlier:
-            compacted.write_list(folder, f"deliveries/ledger/{sync}", after)
-        return len(gone)
-
-    def has_replaced(self, sync: str) -> bool:
-        """Whether there may be files that compaction replaced."""
-        return bool(compacted.read_list(self._folder(sync)).earlier)
-
-    def mark(self, sync: str, run_id: str, plan: Path, ordinals: list[int], place: Place) -> None:
-        """Says, before anything is sent, which rows of which plan are in flight, and where to."""
-        marker = {
-            "run_id": run_id,
-            "plan": plan.name,
-            "ledger_no": self.next_no(sync),
-            "ordinals": _ranges(ordinals),
-            "destination": place.destination,
-            "address": place.address,
-        }
-        with whole_file(self._marker(sync)) as handle:
-            handle.write(json.dumps(marker).encode())
-
-    def unmark(self, sync: str) -> None:
-        """The batch's outcomes are in the ledger."""
-        self._marker(sync).unlink(missing_ok=True)
-        sync_folder(self._marker(sync).parent)
-
-    def in_flight(self) -> bool:
-        """Whether a delivery is at work, or died while it sent."""
-        return any(self._marker("any").parent.glob("*.json"))
-
-    def recover(self, sync: str, plans: Path, say: Callable[[str], None] = lambda _: None) -> None:
-        """Writes down the batch that a dead process had in flight as of unknown outcome. `plans`: the sync's plans.
-
-        Raises StopAndTell when the marker or its plan cannot be read.
-        """
-        folder = self.root / "ledger" / sync
-        for leftover in folder.glob(".*.tmp") if folder.is_dir() else ():
-            leftover.unlink(missing_ok=True)
-        path = self._marker(sync)
-        if not path.exists():
-            return
-        try:
-            marker = json.loads(path.read_bytes())
-            # Where it was sent, whatever the destination's address is now; an older marker does not say.
-            place = Place(marker.get("destination"), marker.get("address"))
-            entries = []
-            # A later number: the batch's own file took this one, so its outcomes are known.
-            if self.next_no(sync) <= marker["ledger_no"]:
-                flying = {n for first, last in marker["ordinals"] for n in range(first, last + 1)}
-                said = "the process ended before the answer came"
-                for row in read_plan(plans / marker["plan"]):
-                    if row.ordinal in flying:
-                        entries.append(Entry(row, "failed", UNKNOWN, said))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StopAndTell(
-                f"{path}: a delivery died while sending, and what it was sending cannot be read ({error}). Restore "
-                f"{plans} from a backup; or delete the marker file, accepting that rows of that batch which are not "
-                "wanted any more may stay at the destination."
-            ) from error
-        if entries:
-            say(f"{sync}: run {marker['run_id']} died while sending {len(entries)} rows; they may have arrived.")
-            self.append(sync, marker["run_id"], entries, place)
-        self.unmark(sync)
-
-    def _marker(self, sync: str) -> Path:
-        return self.root / "in_flight" / f"{sync}.json"
-
-    def _digested(self, sync: str) -> str:
-        """A query: the digest of what is compacted, where there is one, and the rows since; a column more, earlier_keys."""
-        listed = compacted.read_list(self._folder(sync))
-        digest = compacted.digest_path(self._folder(sync), listed.generation)
-        if not digest.exists():
-            return _undigested(self.files(sync), self.root)
-        rows = _undigested(self.files(sync, after=listed.through), self.root)
-        return f"select * from read_parquet({literals([digest])}) union all by name {rows}"
-
-    def _to_digest(self, folder: Path, before: Compacted, kept: int, added: list[compacted.File]) -> str:
-        """A query, as `_digested`, of what is compacted when `added` takes the place of all but the first `kept` files."""
-        new = [folder / compacted.FOLDER / file.name for file in added]
-        digest = compacted.digest_path(folder, before.generation)
-        if not digest.exists():
-            return _undigested([*before.paths(folder)[:kept], *new], self.root)
-        rows = f"select * from ({_undigested(new, self.root)}) where ledger_no > {before.through}"
-        return f"select * from read_parquet({literals([digest])}) union all by name {rows}"
-
-    def _folder(self, sync: str) -> Path:
+    def folder(self, sync: str) -> Path:
+        """Where the files of the sync's ledger are."""
         return self.root / "ledger" / sync
 
-    def _tail(self, sync: str, beyond: int = 0) -> list[tuple[int, Path]]:
+    def tail(self, sync: str, beyond: int = 0) -> list[tuple[int, Path]]:
         """(last number, path) of the files as they were appended, by number; of those that begin beyond a number."""
-        folder, begin = self._folder(sync), f"{beyond:012d}"
+        folder, begin = self.folder(sync), f"{beyond:012d}"
         names = os.listdir(folder) if folder.is_dir() else []
         names = [name for name in names if name[:12] > begin] if beyond else names  # very many may have been replaced
         found = [
@@ -395,8 +266,18 @@ class Ledger:
         ]
         return [(last, folder / name) for last, name in sorted(found)]
 
+    def _digested(self, sync: str) -> str:
+        """A query: the digest of what is compacted, where there is one, and the rows since; a column more, earlier_keys."""
+        listed = compacted.read_list(self.folder(sync))
+        digest = compacted.digest_path(self.folder(sync), listed.generation)
+        if not digest.exists():
+            return undigested(self.files(sync), self.root)
+        rows = undigested(self.files(sync, after=listed.through), self.root)
+        return f"select * from read_parquet({literals([digest])}) union all by name {rows}"
 
-def _undigested(files: list[Path], root: Path) -> str:
+
+def undigested(files: list[Path], root: Path) -> str:
+    """A query: the rows of the files, as of a digest (delivery/compaction.py)."""
     paths = literals([root / "ledger" / "_schema" / "_schema.parquet", *files])
     return f"select *, cast(null as bigint) as earlier_keys from read_parquet([{paths}], union_by_name = true)"
 
@@ -408,14 +289,3 @@ def literals(paths: Iterable[Path]) -> str:
 
 def _has_schema(path: Path) -> bool:
     return path.exists() and bool(pq.read_schema(path) == SCHEMA)
-
-
-def _ranges(ordinals: list[int]) -> list[list[int]]:
-    """[1, 2, 3, 7] as [[1, 3], [7, 7]], so that a marker for a million rows stays small."""
-    ranges: list[list[int]] = []
-    for ordinal in ordinals:
-        if ranges and ranges[-1][1] == ordinal - 1:
-            ranges[-1][1] = ordinal
-        else:
-            ranges.append([ordinal, ordinal])
-    return ranges

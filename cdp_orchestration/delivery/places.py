@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cdp_orchestration.disk import whole_file
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Decisions:
 
 
 def decisions(root: Path, sync: str) -> Decisions:
-    """What was decided so far; `root` is the home's deliveries folder. Raises StopAndTell for a file that is broken."""
+    """What was decided so far; `root` is the home's deliveries folder. Raises NeedsAPerson for a file that is broken."""
     found = Decisions()
     path = _file(root, sync)
     try:
@@ -63,7 +63,7 @@ def decisions(root: Path, sync: str) -> Decisions:
             else:
                 raise ValueError(f"unknown decision {said['decision']!r}")
     except (ValueError, KeyError, TypeError) as error:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{path} cannot be read ({error}); it says at which address {sync}'s rows are and which were let go. Restore "
             "it from a backup."
         ) from error

@@ -23,15 +23,11 @@ import pyarrow.parquet as pq
 from cdp_orchestration.delivery import plan_sql
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.delivery.places import NOWHERE, Place
-from cdp_orchestration.delivery.sync import Guard, Purpose, Sync, parse_sync
+from cdp_orchestration.delivery.sync import Guard, Sync
 from cdp_orchestration.disk import whole_file
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import RelationMissing, Warehouse
-
-__all__ = [
-    "Guard", "Plan", "Purpose", "Sync", "backlog", "emptying", "holdings", "parse_sync", "planning", "plans_folder",
-]  # fmt: skip
 
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
 _OURS = ("row_key", "profile_id", "consent_message_id")
@@ -59,24 +55,24 @@ class Plan:
     connection: duckdb.DuckDBPyConnection
 
     def check_guard(self) -> None:
-        """Raises StopAndTell when more rows would be removed than the sync's guard lets pass."""
+        """Raises NeedsAPerson when more rows would be removed than the sync's guard lets pass."""
         guard = self.sync.guard
         if guard.max_removed_percent is None or self.held < max(guard.min_held, 1):
             return
         percent = 100 * self.removed / self.held
         if percent > guard.max_removed_percent:
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"{self.sync.name}: nothing was sent, because {self.removed} of the {self.held} rows held "
                 f"({percent:.1f} %) would be removed, more than guard.max_removed_percent = "
                 f"{guard.max_removed_percent:g} in {self.sync.where or 'its yaml'}. If the removal is right, raise or "
-                "remove that guard for one delivery; if not, mend the model."
+                "remove that guard for one delivery; if not, correct the model."
             )
 
     def freeze(self, folder: Path, run_id: str) -> Path:
         """Writes the plan to <folder>/<run_id>.parquet, whole or not at all, and returns the path.
 
         The newest five plans of a sync are kept, to look into. An unfinished one is never resumed: the next delivery
-        writes down what was in flight and plans anew. A second delivery of one run replaces the first one's plan.
+        writes down what was in flight and plans from the beginning. A second delivery of one run replaces the first one's plan.
         """
         path = folder / f"{_file_name(run_id)}.parquet"
         planned = self.connection.sql("select * from planned order by ordinal")
@@ -97,7 +93,7 @@ def plans_folder(home: Home, sync: str) -> Path:
 
 @contextmanager
 def planning(sync: Sync, warehouse: Warehouse, ledger: Ledger, place: Place) -> Iterator[Plan]:
-    """The plan for that place as of now, not yet frozen. Raises StopAndTell naming the model for a null or duplicate
+    """The plan for that place as of now, not yet frozen. Raises NeedsAPerson naming the model for a null or duplicate
     row_key, missing columns, or a column type that cannot be sent."""
     ledger.prepare()
     rows = _plain(_should_hold(sync, warehouse), sync)
@@ -213,18 +209,18 @@ def _should_hold(sync: Sync, warehouse: Warehouse) -> pa.Table:
     try:
         return warehouse.rows(sql, parameters)
     except RelationMissing as error:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{sync.name}: {sync.relation} or profiles.consents is not in the warehouse yet: run `cdp run` first. {error}"
         ) from None
 
 
 def _plain(rows: pa.Table, sync: Sync) -> pa.Table:
-    """The rows with types that every engine's rendering agrees on. Raises StopAndTell for a column that has none."""
+    """The rows with types that every engine's rendering agrees on. Raises NeedsAPerson for a column that has none."""
     model = f"{sync.relation} (declared in {sync.where})" if sync.where else sync.relation
     names = [name for name in rows.schema.names if not name.startswith(plan_sql.GRANTED)]
     missing = [name for name in (*_OURS, *sync.identifiers) if name not in names]
     if missing:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{model} has no column '{missing[0]}'. A sync's model has {', '.join(_OURS)}, and the columns that the "
             "field 'identifiers' names: add it to the model, or correct the field."
         )
@@ -238,7 +234,7 @@ def _plain(rows: pa.Table, sync: Sync) -> pa.Table:
         elif any(is_text(kind) for is_text in _TEXT):
             rows = rows.set_column(number, column.name, rows.column(number).cast(pa.large_string()))
         elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"{model}: column '{column.name}' has the type {kind}, which cannot be sent: cast it in the model to "
                 "text, bigint, double, boolean or timestamp."
             )
@@ -252,13 +248,13 @@ def _check_keys(sync: Sync, connection: duckdb.DuckDBPyConnection) -> None:
     ).fetchone()
     if row is None:
         return
-    told = (
+    problem = (
         f"{row[1]} rows without a row_key (profile_id {row[2]})"
         if row[0] is None
         else f"row_key '{row[0]}' {row[1]} times"
     )
-    raise StopAndTell(
-        f"{sync.name}: nothing was sent, because {sync.relation} has {told}. Each row of the model needs a row_key of its "
+    raise NeedsAPerson(
+        f"{sync.name}: nothing was sent, because {sync.relation} has {problem}. Each row of the model needs a row_key of its "
         "own; a dbt test (unique, not_null) on it would have held the build."
     )
 

@@ -147,57 +147,6 @@ def ledger(relation: str) -> str:
     """
 
 
-def digest(rows: str) -> str:
-    """A query: of a sync's ledger, what a plan may still ask for. A digest and later rows can be digested again.
-
-    rows: a query of a digest, or of ledger rows with earlier_keys null. Kept are, unchanged: the last accepted row of each
-    entry; what may have arrived, unless a later row of its entry was accepted; every attempt since a row_key last got a new
-    idempotency_key, as its key may be tried again; and the last row of each place. The other keys that had, or may have had,
-    an effect are only counted: one row per row_key with status 'earlier', and how many in earlier_keys.
-    """
-    entry = "destination, address, identifiers_sent, row_key"
-    return f"""
-        with given as materialized ({rows}),
-        attempts as (select * from given where status <> 'earlier'),
-        effective as (
-            select row_key, idempotency_key, min(ledger_no) as first_no from attempts
-            where status = 'accepted' or (status = 'failed' and code = 'unknown') group by all
-        ),
-        newest_keys as (select row_key, max(first_no) as since from effective group by row_key),
-        accepted as (select {entry}, max(ledger_no) as ledger_no from attempts where status = 'accepted' group by all),
-        doubtful_keys as (
-            select distinct attempts.idempotency_key from attempts left join accepted
-                on accepted.row_key = attempts.row_key and accepted.identifiers_sent = attempts.identifiers_sent
-                and accepted.destination is not distinct from attempts.destination
-                and accepted.address is not distinct from attempts.address
-            where status = 'failed' and code = 'unknown' and attempts.ledger_no > coalesce(accepted.ledger_no, 0)
-        ),
-        needed as (
-            select ledger_no from attempts left join newest_keys using (row_key)
-            where ledger_no >= coalesce(since, 0) or idempotency_key in (select idempotency_key from doubtful_keys)
-            union select ledger_no from accepted
-            union select max(ledger_no) from attempts group by destination, address
-        ),
-        needed_keys as (
-            select row_key, idempotency_key, first_no from effective
-            where (row_key, idempotency_key) in (
-                select (row_key, idempotency_key) from attempts where ledger_no in (select ledger_no from needed)
-            )
-        ),
-        counted as (
-            select row_key, sum(keys) as earlier_keys from (
-                select row_key, max(earlier_keys) as keys from given where status = 'earlier' group by row_key
-                union all select row_key, count(*) from effective group by row_key
-                union all select row_key, -count(*) from needed_keys group by row_key
-            ) group by row_key having sum(keys) > 0
-        )
-        select * from attempts
-        where ledger_no in (select ledger_no from needed) or ledger_no in (select first_no from needed_keys)
-        union all by name
-        select row_key, 'earlier' as status, 0 as ledger_no, cast(earlier_keys as bigint) as earlier_keys from counted
-    """
-
-
 def place(destination: str, address: str) -> str:
     """SQL: a number for a place, as comparing numbers is cheaper than comparing texts."""
     return f"hash(coalesce({destination}, ''), coalesce({address}, ''))"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from cdp_orchestration.connections import connections
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.project.manifest import models
 
 FOLDER = "6_activation"
@@ -58,18 +58,18 @@ def declared_syncs(manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def read_sync(node: dict[str, Any]) -> Sync:
-    """The sync that a model declares. Raises StopAndTell naming the file, field and remedy."""
+    """The sync that a model declares. Raises NeedsAPerson naming the file, field and remedy."""
     where = str(node.get("patch_path") or node["original_file_path"]).removeprefix("cdp://")
     meta = (node["config"].get("meta") or {}).get("sync")
     if meta is None:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{where}: model '{node['name']}' lies in {FOLDER} but declares no sync: add config.meta.sync with its "
             "destination and its consent, or move the model to another folder."
         )
     sync = parse_sync(node["name"], f"{node['schema']}.{node['alias']}", meta, where)
     known = connections("destinations")
     if sync.destination not in known:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{where}: field 'destination' names '{sync.destination}', but there is no "
             f"cdp_orchestration/defs/destinations/{sync.destination}/defs.yaml (known: {', '.join(known) or 'none'})."
         )
@@ -77,10 +77,10 @@ def read_sync(node: dict[str, Any]) -> Sync:
 
 
 def parse_sync(name: str, relation: str, meta: dict[str, Any], where: str) -> Sync:
-    """The sync that `meta` declares. Raises StopAndTell naming the file (`where`), the field and the remedy."""
+    """The sync that `meta` declares. Raises NeedsAPerson naming the file (`where`), the field and the remedy."""
 
-    def stop(told: str) -> StopAndTell:
-        return StopAndTell(f"{where}: sync '{name}': {told}.")
+    def stop(problem: str) -> NeedsAPerson:
+        return NeedsAPerson(f"{where}: sync '{name}': {problem}.")
 
     if not _NAME.fullmatch(name):
         raise stop("its name becomes a folder: use letters, digits and underscores, beginning with a letter")

@@ -10,7 +10,7 @@ import duckdb
 
 from cdp_orchestration.demo.company import AS_OF, SEED, write_company
 from cdp_orchestration.demo.receiver import Receiver
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT, Home
 from cdp_orchestration.project.manifest import current_manifest
 from cdp_orchestration.queries import counts
@@ -32,12 +32,12 @@ def receiver_of(home: Home) -> Iterator[Receiver | None]:
         yield None
         return
     with Receiver(home.root / "receiver" / "state.json", TOKEN) as receiver:
-        told = {"CRM_WEBHOOK_URL": receiver.url, "CRM_WEBHOOK_TOKEN": TOKEN, "CRM_WEBHOOK_ACCOUNT": "demo"}
-        os.environ.update(told)
+        settings = {"CRM_WEBHOOK_URL": receiver.url, "CRM_WEBHOOK_TOKEN": TOKEN, "CRM_WEBHOOK_ACCOUNT": "demo"}
+        os.environ.update(settings)
         try:
             yield receiver
         finally:
-            for name in told:
+            for name in settings:
                 del os.environ[name]
 
 
@@ -108,7 +108,7 @@ Remove the demo with: {_removal(home)}"""
 
 
 def _refuse_to_go_back(home: Home) -> None:
-    """The demo lives at one moment; a run by the real clock in its home is later. Raises StopAndTell."""
+    """The demo always runs as of one moment; a run by the real clock in its home is later. Raises NeedsAPerson."""
     if not Warehouse(home).exists():
         return
     try:
@@ -117,9 +117,9 @@ def _refuse_to_go_back(home: Home) -> None:
     except RelationMissing:  # a first build that died early
         return
     if last and last[0] and last[0] > AS_OF.replace(tzinfo=None):
-        raise StopAndTell(
-            f"The demo lives on {AS_OF:%Y-%m-%d}, and something in {home.root} was built as of {last[0]:%Y-%m-%d %H:%M} since "
-            f"(`cdp run`, or a schedule). Time only moves forward: start it over with `{_removal(home)}`."
+        raise NeedsAPerson(
+            f"The demo always runs as of {AS_OF:%Y-%m-%d}, and something in {home.root} was built as of {last[0]:%Y-%m-%d %H:%M} "
+            f"since (`cdp run`, or a schedule). Time only moves forward: start it over with `{_removal(home)}`."
         )
 
 
@@ -129,7 +129,7 @@ def _removal(home: Home) -> str:
 
 
 def _outcomes(home: Home) -> set[str]:
-    """Runs that the ledger's files know so far; the warehouse may not have been told of them yet."""
+    """Runs that the ledger's files know so far; the warehouse may not know them yet."""
     files = [str(file) for file in home.deliveries.glob("ledger/*/*.parquet")]
     if not files:
         return set()

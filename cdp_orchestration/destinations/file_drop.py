@@ -14,10 +14,10 @@ from typing import ClassVar, Literal
 
 import pydantic
 
-from cdp_orchestration.destinations import Destination, DestinationConfig, NoAnswer, Operation, Outcome
 from cdp_orchestration.destinations._spreadsheet_csv import line
+from cdp_orchestration.destinations.base import Destination, DestinationConfig, Operation, Outcome
 from cdp_orchestration.disk import whole_file
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson, NoAnswer
 
 _OWN_COLUMNS = ("operation", "row_key", "idempotency_key")
 
@@ -48,7 +48,7 @@ class FileDrop(Destination):
     ordered = True
 
     def address(self) -> str:
-        """The folder, resolved. One below CDP_HOME is told from there, so that a home can move with its drop folder."""
+        """The folder, resolved. One below CDP_HOME is written from there, so that a home can move with its drop folder."""
         folder, home = self._folder().resolve(), self.home_root.resolve()
         return f"CDP_HOME/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)
 
@@ -56,7 +56,7 @@ class FileDrop(Destination):
         return self.home_root / Path(self.config.folder).expanduser()
 
     def send(self, sync: str, run_id: str, operations: list[Operation]) -> list[Outcome]:
-        """Writes the file, in the order given. Raises StopAndTell (folder, columns), NoAnswer (a full disk, say)."""
+        """Writes the file, in the order given. Raises NeedsAPerson (folder, columns), NoAnswer (a full disk, say)."""
         if not operations:
             return []
         folder = self._folder()
@@ -72,12 +72,12 @@ class FileDrop(Destination):
                 with whole_file(folder / name) as file:
                     file.writelines(lines)
         except (PermissionError, NotADirectoryError, FileExistsError) as error:
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"file_drop: cannot write to {folder} ({error.strerror}). Correct the field 'folder' or its permissions."
             ) from error
         except OSError as error:
             raise NoAnswer(
-                f"file_drop: writing to {folder} failed ({error.strerror or error}). Make room or mend the disk; the "
+                f"file_drop: writing to {folder} failed ({error.strerror or error}). Make room or repair the disk; the "
                 "rows stay owed.",
                 code=str(error.errno or ""),
                 may_have_arrived=self._already_there(folder, sync, digest) is not None,
@@ -107,7 +107,7 @@ def _csv(operations: list[Operation], neutralise: bool) -> Iterator[bytes]:
     fields = [name for name in fields if name != "row_key"]
     clash = [name for name in fields if name in _OWN_COLUMNS]
     if clash:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"file_drop: the model's column '{clash[0]}' is also a column of the CSV file. Rename it in the model, or set "
             "the field 'format' to jsonl."
         )

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import yaml
 
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT
 from cdp_orchestration.identity.spelling import spelled
 
@@ -29,13 +29,13 @@ def identity_rules() -> dict[str, Any]:
 
 
 def check_rules(rules: Any, where: str) -> None:
-    """Raises StopAndTell that names the place, the rule and the remedy."""
+    """Raises NeedsAPerson that names the place, the rule and the remedy."""
 
-    def wrong(field: str, problem: str) -> StopAndTell:
-        return StopAndTell(f"{where}: {field}: {problem}")
+    def wrong(field: str, problem: str) -> NeedsAPerson:
+        return NeedsAPerson(f"{where}: {field}: {problem}")
 
     if not isinstance(rules, dict):
-        raise StopAndTell(f"{where}: must be a mapping with `identifiers`.")
+        raise NeedsAPerson(f"{where}: must be a mapping with `identifiers`.")
     for key in rules.keys() - KEYS:
         raise wrong(key, f"is no rule. Known: {', '.join(sorted(KEYS))}.")
     types = rules.get("identifiers")
@@ -95,23 +95,23 @@ def _pattern_problem(pattern: str, engine: duckdb.DuckDBPyConnection) -> str:
 
 
 def decisions(file: Path | None = None) -> list[dict[str, str]]:
-    """The operators' decisions, one for each line. Raises StopAndTell where the file is no such table."""
+    """The operators' decisions, one for each line. Raises NeedsAPerson where the file is no such table."""
     path = file or PROJECT_ROOT / OVERRIDES
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise StopAndTell(f"{OVERRIDES}: is not UTF-8 (byte {error.start}): save it as plain UTF-8.") from None
+        raise NeedsAPerson(f"{OVERRIDES}: is not UTF-8 (byte {error.start}): save it as plain UTF-8.") from None
     if text.startswith("\ufeff"):
-        raise StopAndTell(f"{OVERRIDES}: begins with a byte order mark: save it as plain UTF-8, without one.")
+        raise NeedsAPerson(f"{OVERRIDES}: begins with a byte order mark: save it as plain UTF-8, without one.")
     lines = csv.DictReader(io.StringIO(text, newline=""))
     if list(lines.fieldnames or []) != OVERRIDE_COLUMNS:
-        raise StopAndTell(f"{OVERRIDES}: the first line must be {','.join(OVERRIDE_COLUMNS)}")
+        raise NeedsAPerson(f"{OVERRIDES}: the first line must be {','.join(OVERRIDE_COLUMNS)}")
     rows = list(lines)
     for number, row in enumerate(rows, start=2):
         count = len(OVERRIDE_COLUMNS) + len(row.get(None) or ())
         count -= sum(value is None for value in row.values())
         if count != len(OVERRIDE_COLUMNS):
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"{OVERRIDES}, line {number}: has {count} values, not {len(OVERRIDE_COLUMNS)}: "
                 "put one that holds a comma in double quotes, and leave none out."
             )
@@ -119,25 +119,25 @@ def decisions(file: Path | None = None) -> list[dict[str, str]]:
 
 
 def check_overrides(rules: dict[str, Any], file: Path | None = None) -> int:
-    """Number of decisions. Raises StopAndTell that names the line and the remedy."""
+    """Number of decisions. Raises NeedsAPerson that names the line and the remedy."""
     rows = decisions(file)
     group: dict[Identifier, set[Identifier]] = {}
     forbidden: list[tuple[int, Identifier, Identifier]] = []
     for number, row in enumerate(rows, start=2):
         where = f"{OVERRIDES}, line {number}"
         if row["action"] not in ("cut", "forbid", "force"):
-            raise StopAndTell(f"{where}: action must be cut, forbid or force, not {row['action']!r}.")
+            raise NeedsAPerson(f"{where}: action must be cut, forbid or force, not {row['action']!r}.")
         for side in ("a", "b"):
             if row[f"{side}_type"] not in rules["identifiers"]:
-                raise StopAndTell(
+                raise NeedsAPerson(
                     f"{where}: {side}_type {row[f'{side}_type']!r} is not declared. "
                     f"Declared: {', '.join(rules['identifiers'])}."
                 )
             if not spelled(rules, row[f"{side}_type"], row[f"{side}_value"] or "")[1]:
-                raise StopAndTell(f"{where}: {side}_value is empty.")
+                raise NeedsAPerson(f"{where}: {side}_value is empty.")
         a, b = spelled(rules, row["a_type"], row["a_value"]), spelled(rules, row["b_type"], row["b_value"])
         if a == b:
-            raise StopAndTell(f"{where}: both sides are the same identifier.")
+            raise NeedsAPerson(f"{where}: both sides are the same identifier.")
         if row["action"] == "forbid":
             forbidden.append((number, a, b))
         if row["action"] == "force":
@@ -146,7 +146,7 @@ def check_overrides(rules: dict[str, Any], file: Path | None = None) -> int:
                 group[member] = joined
     for number, a, b in forbidden:
         if b in group.get(a, ()):
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"{OVERRIDES}, line {number}: forbids a pair that `force` lines make one person: remove either."
             )
     return len(rows)

@@ -18,71 +18,23 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cdp_orchestration import compacted, disk
-from cdp_orchestration.compacted import MOST_ROWS, Compacted
+from cdp_orchestration.compacted import Compacted
 from cdp_orchestration.disk import sync_folder, whole_file
-from cdp_orchestration.errors import StopAndTell
-from cdp_orchestration.landing.index import STEM, Index, KnownFiles, Stream, read_manifests, seq_of
+from cdp_orchestration.errors import NeedsAPerson
+from cdp_orchestration.landing.batch import SCHEMA, Batch
+from cdp_orchestration.landing.index import STEM, Index, KnownFiles, Stream, seq_of
 from cdp_orchestration.landing.records import Page
 from cdp_orchestration.landing.spool import Spool
 
-SCHEMA = pa.schema(
-    [
-        ("_source", pa.string()),
-        ("_stream", pa.string()),
-        ("_batch_id", pa.string()),
-        ("_batch_seq", pa.int64()),
-        ("_record_no", pa.int64()),
-        ("_file", pa.string()),
-        ("_landed_at", pa.timestamp("us")),
-        ("_payload", pa.string()),
-        ("_error", pa.string()),
-    ]
-)
-
-PART = 50_000  # records in memory at a time
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A published batch. `landed_at` is UTC without zone; `errors` counts the records with an error.
-
-    files: where its records are, in order. A compacted file holds other batches, too, and a large batch goes on in the next.
-    """
-
-    source: str
-    stream: str
-    batch_id: str
-    batch_seq: int
-    records: int
-    errors: int
-    landed_at: datetime
-    files: tuple[Path, ...]
-
-    @property
-    def path(self) -> Path:
-        return self.files[0]
-
-    def parts(self) -> Iterator[pa.Table]:
-        """Its records (SCHEMA), in order, some tens of thousands at a time. Held under `Landing.reading`."""
-        for path in self.files:
-            with pq.ParquetFile(path) as file:
-                groups = [
-                    n for n in range(file.num_row_groups) if _may_hold(file.metadata.row_group(n), self.batch_seq)
-                ]
-                for batch in file.iter_batches(PART, row_groups=groups) if groups else ():
-                    part = pa.Table.from_batches([batch])
-                    yield part.filter(pc.equal(part.column("_batch_seq"), self.batch_seq))
 
 
 def utc_now() -> datetime:
@@ -98,33 +50,33 @@ class Landing:
     """
 
     def __init__(self, folder: Path, clock: Callable[[], datetime] = utc_now) -> None:
-        self._root = Path(folder)
+        self.root = Path(folder)
         self._clock = clock
-        self._index = Index(self._root)
+        self.index = Index(self.root)
 
     def state(self, source: str, stream: str) -> dict[str, Any]:
         """The reading position that the last published batch left; {} when there is none."""
-        if not self._folder(source, stream).is_dir():
+        if not self.folder(source, stream).is_dir():
             return {}
-        self._index.refresh((source, stream))
-        found = self._index.rows("select state from streams where source = ? and stream = ?", source, stream)
+        self.index.refresh((source, stream))
+        found = self.index.rows("select state from streams where source = ? and stream = ?", source, stream)
         return dict(json.loads(found[0][0]))
 
     def files(self, source: str, stream: str) -> Mapping[str, str]:
         """Relative path -> fingerprint of all files landed so far (a later batch's fingerprint wins)."""
-        if not self._folder(source, stream).is_dir():
+        if not self.folder(source, stream).is_dir():
             return {}
-        self._index.refresh((source, stream))
-        return KnownFiles(self._index, (source, stream))
+        self.index.refresh((source, stream))
+        return KnownFiles(self.index, (source, stream))
 
     def land(self, source: str, stream: str, pages: Iterable[Page], max_records: int = 1_000_000) -> list[Batch]:
         """Pulls `pages` and publishes their records: one batch, or several once `max_records` is reached.
 
         A batch ends only after a page that is `safe`, so it may grow beyond `max_records`. Without records there
         is no batch. If `pages` raises, what was not yet published is dropped and the error goes on to the caller.
-        Raises StopAndTell for a bad name, ValueError when the last page is not safe.
+        Raises NeedsAPerson for a bad name, ValueError when the last page is not safe.
         """
-        self._folder(source, stream)
+        self.folder(source, stream)
         self.prepare(source, stream)
         batches: list[Batch] = []
         spool = self._spool()
@@ -145,7 +97,7 @@ class Landing:
 
     def prepare(self, source: str, stream: str) -> None:
         """Makes the stream's folder, with an empty file of each kind so that a glob over it always matches."""
-        folder = self._folder(source, stream)
+        folder = self.folder(source, stream)
         if (folder / "_schema.parquet").exists() and (folder / "_schema.json").exists():
             return
         with self._lock():
@@ -154,7 +106,7 @@ class Landing:
             buffer = pa.BufferOutputStream()
             pq.write_table(SCHEMA.empty_table(), buffer)
             _write(folder / "_schema.parquet", buffer.getvalue().to_pybytes())
-            for made in (folder, folder.parent, self._root):
+            for made in (folder, folder.parent, self.root):
                 sync_folder(made)
 
     def recover(self) -> None:
@@ -179,85 +131,44 @@ class Landing:
     def last_seq(self) -> int:
         """The largest batch_seq published so far, over all sources; 0 when there is none."""
         for stream in self.streams():
-            self._index.refresh(stream)
+            self.index.refresh(stream)
         return (
-            int(self._index.rows("select coalesce(max(batch_seq), 0) from batches")[0][0]) if self._root.is_dir() else 0
+            int(self.index.rows("select coalesce(max(batch_seq), 0) from batches")[0][0]) if self.root.is_dir() else 0
         )
 
     def reading(self) -> AbstractContextManager[None]:
         """Whoever reads files of batches holds this: they stay where they are meanwhile."""
-        return compacted.reading(self._root)
+        return compacted.reading(self.root)
 
     def live(self, source: str, stream: str) -> list[Path]:
         """The files whose records count, in order. Held under `reading`."""
-        folder = self._folder(source, stream)
-        tail = self._tail(folder)
+        folder = self.folder(source, stream)
+        tail = self.tail(folder)
         listed = compacted.read_list(folder)
         return [*listed.paths(folder), *(path for seq, path in tail if seq > listed.through)]
 
-    def compact(self, source: str, stream: str, at_least: int = 2, most: int = MOST_ROWS) -> tuple[int, int]:
-        """Brings the batches that have files of their own into few, where they are at least so many.
+    def folder(self, source: str, stream: str) -> Path:
+        """The stream's folder. Raises NeedsAPerson for a name that cannot be one."""
+        for what, name in (("source", source), ("stream", stream)):
+            if not _NAME.fullmatch(name):
+                raise NeedsAPerson(
+                    f"the {what} name {name!r} cannot be used: it becomes a folder and part of model names. "
+                    f"Use lower-case letters, digits and underscores, beginning with a letter."
+                )
+        return self.root / source / stream
 
-        Returns how many batches, and how many compacted files hold the stream's batches now; (0, …) where nothing was due.
-        A crash anywhere leaves things as they were, or done. Raises StopAndTell where a file does not hold what its
-        manifest says: then nothing changes.
-        """
-        folder = self._folder(source, stream)
-        with disk.held(self._root / ".compact.lock"):
-            tail = self._tail(folder)
-            before = compacted.read_list(folder)
-            due = [path for seq, path in tail if seq > before.through]
-            if len(due) < at_least:
-                return 0, len(before.files)
-            compacted.drop_unlisted(folder, before)
-            manifests = [manifest for path in due for manifest in read_manifests(path)]
-            kept = compacted.kept_files(before, sum(manifest["records"] for manifest in manifests), most)
-            again = before.paths(folder)[kept:]
-            files = compacted.write_files(
-                folder, before.generation + 1, _records([*again, *due], manifests), SCHEMA, "_batch_seq", most
-            )
-            lines = [line for path in [*again, *due] for line in path.with_suffix(".json").read_bytes().splitlines()]
-            told = _by_last_file(lines, files)
-            for file in files:
-                path = folder / compacted.FOLDER / file.name
-                _write(path.with_suffix(".json"), b"".join(line + b"\n" for line in told[file.name]))
-            sync_folder(folder / compacted.FOLDER)
-            after = compacted.next_list(before, kept, files, seq_of(due[-1].stem))
-            compacted.write_list(folder, f"landing/{source}/{stream}", after)  # the commit
-            return len(due), len(after.files)
-
-    def small_batches(self, source: str, stream: str) -> int:
-        """How many batches of the stream have a file of their own."""
-        self._index.refresh((source, stream))
-        [(small,)] = self._index.rows(
-            "select count(*) from batches join streams using (source, stream) "
-            "where source = ? and stream = ? and batch_seq > through", source, stream)  # fmt: skip
-        return int(small)
-
-    def has_replaced(self, source: str, stream: str) -> bool:
-        """Whether there may be files that compaction replaced."""
-        return bool(compacted.read_list(self._folder(source, stream)).earlier)
-
-    def sweep(self, source: str, stream: str, read_by: int | None) -> int:
-        """Removes files that compaction replaced and that nobody reads any more; how many. `read_by`: as for `superseded`.
-
-        The caller keeps readers away.
-        """
-        folder = self._folder(source, stream)
-        with disk.held(self._root / ".compact.lock"):
-            gone, after = compacted.superseded(folder, self._tail(folder), read_by)
-            for path in gone:
-                # The manifest last: one without its batch is swept away by whoever recovers, the other way round is an error.
-                path.unlink(missing_ok=True)
-                path.with_suffix(".json").unlink(missing_ok=True)
-            if after.earlier != compacted.read_list(folder).earlier:
-                compacted.write_list(folder, f"landing/{source}/{stream}", after)
-        return sum(path.suffix == ".parquet" for path in gone)
+    def tail(self, folder: Path) -> list[tuple[int, Path]]:
+        """(batch_seq, file) of the batches that have, or had, their own file, by batch_seq."""
+        names = os.listdir(folder) if folder.is_dir() else []
+        stems = sorted(
+            (name[:-8] for name in names if name.endswith(".parquet") and STEM.fullmatch(name[:-8])), key=seq_of
+        )
+        return [(seq_of(stem), folder / f"{stem}.parquet") for stem in stems]
 
     def _batches(self, stream: Stream) -> Iterator[Batch]:
-        self._index.refresh(stream)
-        folder = self._folder(*stream)
-        rows = self._index.rows(
+        self.index.refresh(stream)
+        folder = self.folder(*stream)
+        rows = self.index.rows(
             "select batch_seq, batch_id, records, errors, landed_at from batches where source = ? and stream = ? "
             "order by batch_seq", *stream)  # fmt: skip
         listed = compacted.read_list(folder)
@@ -266,7 +177,7 @@ class Landing:
                         _files(folder, listed, seq, batch_id))  # fmt: skip
 
     def _publish(self, source: str, stream: str, spool: Spool) -> Batch:
-        folder = self._folder(source, stream)
+        folder = self.folder(source, stream)
         with self._lock():
             self._recover()
             seq = self.last_seq() + 1
@@ -298,7 +209,7 @@ class Landing:
 
     def _recover(self) -> None:
         for folder in self._stream_folders():
-            if self._index.is_proven((folder.parent.name, folder.name)):
+            if self.index.is_proven((folder.parent.name, folder.name)):
                 continue
             names = set(os.listdir(folder))
             for name in names:
@@ -306,77 +217,27 @@ class Landing:
                 if name.endswith(".tmp") or orphan:
                     (folder / name).unlink(missing_ok=True)
 
-    def _folder(self, source: str, stream: str) -> Path:
-        for what, name in (("source", source), ("stream", stream)):
-            if not _NAME.fullmatch(name):
-                raise StopAndTell(
-                    f"the {what} name {name!r} cannot be used: it becomes a folder and part of model names. "
-                    f"Use lower-case letters, digits and underscores, beginning with a letter."
-                )
-        return self._root / source / stream
-
     def _stream_folders(self) -> Iterator[Path]:
-        for source in sorted(self._root.iterdir()) if self._root.is_dir() else ():
+        for source in sorted(self.root.iterdir()) if self.root.is_dir() else ():
             if _NAME.fullmatch(source.name) and source.is_dir():
                 for stream in sorted(source.iterdir()):
                     if _NAME.fullmatch(stream.name) and stream.is_dir():
                         yield stream
 
-    def _tail(self, folder: Path) -> list[tuple[int, Path]]:
-        """(batch_seq, file) of the batches that have, or had, a file of their own, by batch_seq."""
-        names = os.listdir(folder) if folder.is_dir() else []
-        stems = sorted(
-            (name[:-8] for name in names if name.endswith(".parquet") and STEM.fullmatch(name[:-8])), key=seq_of
-        )
-        return [(seq_of(stem), folder / f"{stem}.parquet") for stem in stems]
-
     def _spool(self) -> Spool:
-        folder = self._root / ".spool"
+        folder = self.root / ".spool"
         folder.mkdir(parents=True, exist_ok=True)
         return Spool(folder)
 
     def _lock(self) -> AbstractContextManager[None]:
         """One publisher at a time, over all sources."""
-        return disk.held(self._root / ".lock")
+        return disk.held(self.root / ".lock")
 
 
 def _files(folder: Path, listed: Compacted, seq: int, batch_id: str) -> tuple[Path, ...]:
     if seq <= listed.through:
         return tuple(listed.holding(folder, seq))
     return (folder / f"{seq:010d}-{batch_id}.parquet",)
-
-
-def _may_hold(group: Any, seq: int) -> bool:
-    """Whether a row group may hold records of that batch, by its statistics."""
-    statistics = group.column(SCHEMA.names.index("_batch_seq")).statistics
-    return statistics is None or not statistics.has_min_max or statistics.min <= seq <= statistics.max
-
-
-def _records(paths: list[Path], manifests: list[dict[str, Any]]) -> Iterator[pa.Table]:
-    """The records of the files, in order; the last files are those of the manifests, whose counts must be theirs."""
-    expected = dict(zip(paths[len(paths) - len(manifests) :], manifests, strict=True))
-    for path in paths:
-        count = 0
-        for part in compacted.read_rows(path, SCHEMA):
-            count += part.num_rows
-            yield part
-        if path in expected and count != expected[path]["records"]:
-            raise StopAndTell(
-                f"{path} holds {count} records, but its manifest says {expected[path]['records']}. Restore the file from a "
-                "backup; nothing was compacted."
-            )
-
-
-def _by_last_file(lines: list[bytes], files: list[compacted.File]) -> dict[str, list[bytes]]:
-    """Manifests by the file that holds the last records of their batch."""
-    told: dict[str, list[bytes]] = {file.name: [] for file in files}
-    place = 0
-    for line in lines:
-        seq = json.loads(line)["batch_seq"]
-        while place + 1 < len(files) and files[place + 1].first <= seq:
-            place += 1
-        told[files[place].name].append(line)
-    return told
 
 
 def _write_parquet(path: Path, spool: Spool, constants: dict[str, Any]) -> None:

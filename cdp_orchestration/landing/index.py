@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cdp_orchestration import compacted
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 
 STEM = re.compile(r"(\d{10,})-([0-9a-f]{32})")
 _VERSION = 1
@@ -82,7 +82,7 @@ class Index:
             ).fetchone()[0]  # fmt: skip
 
     def refresh(self, stream: Stream) -> None:
-        """Takes in what manifests say that the index does not know yet. Raises StopAndTell for one that is broken."""
+        """Takes in what manifests say that the index does not know yet. Raises NeedsAPerson for one that is broken."""
         with self._opened() as connection:
             if self._is_proven(connection, stream):
                 return
@@ -200,7 +200,7 @@ def read_manifests(parquet: Path) -> Iterator[dict[str, Any]]:
             for line in lines:
                 yield json.loads(line)
     except (OSError, ValueError) as error:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{path}: the manifest of a published batch cannot be read ({error}). Restore it from a backup: "
             f"it says what was read already, and without it the source would be read twice."
         ) from error

@@ -37,7 +37,7 @@ class Page:
     files: relative path -> fingerprint, of the files that were finished in this page.
     safe:  whether a batch may end after this page. False in the middle of a file or of a snapshot. The last page
            of a pull is always safe.
-    notes: what a person should know about these records: sentences, told once, when the records have landed.
+    notes: what a person should know about these records: sentences, shown once, when the records have landed.
     """
 
     records: list[Record]
@@ -184,16 +184,16 @@ def row_record(names: Sequence[str], values: Sequence[Any], where: str, file: st
         return Record(json_object(names, values), None, file)
     except Exception:
         # Only such a row pays for finding out which value it is.
-        shown, told = [], []
+        shown, problems = [], []
         for name, value in zip(names, values, strict=True):
             try:
                 json_object([name], [value])
                 shown.append(value)
             except Exception as error:
                 text = as_text(value)
-                told.append(f"column '{name}' holds {text[:200]}, which cannot be held: {error}")
+                problems.append(f"column '{name}' holds {text[:200]}, which cannot be held: {error}")
                 shown.append(text)
-        return Record(json_object(names, shown), f"{where}: {'; '.join(told)}", file)
+        return Record(json_object(names, shown), f"{where}: {'; '.join(problems)}", file)
 
 
 def as_text(value: Any) -> str:

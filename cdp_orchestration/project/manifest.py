@@ -11,7 +11,7 @@ PARSED_FROM = "parsed_from"  # beside the manifest: the state of the project tha
 
 
 def current_manifest(home: Home) -> dict[str, Any]:
-    """The manifest in force. dbt parses first where it is missing or stale; raises StopAndTell in dbt's own words."""
+    """The manifest in force. dbt parses first where it is missing or stale; raises NeedsAPerson in dbt's own words."""
     file, parsed_from = home.dbt_target / "manifest.json", home.dbt_target / PARSED_FROM
     if not (file.exists() and parsed_from.exists() and parsed_from.read_text() == state_of(PROJECT_ROOT)):
         from cdp_orchestration.project.parse import dbt_project  # Dagster and dbt take seconds to import

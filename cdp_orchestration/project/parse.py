@@ -13,7 +13,7 @@ from typing import Any
 from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
 from packaging import version
 
-from cdp_orchestration.errors import StopAndTell, disk_full, is_disk_full
+from cdp_orchestration.errors import NeedsAPerson, disk_full, is_disk_full
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
 from cdp_orchestration.identity.rules import decisions
 from cdp_orchestration.project import relations
@@ -44,7 +44,7 @@ class Dbt(DbtCliResource):
 def dbt_project(home: Home | None = None) -> DbtProject:
     """The project with its parse cache in the home; parses first where the manifest is missing or stale.
 
-    Raises StopAndTell with dbt's own words when the project does not parse (two models of one name, bad YAML, …).
+    Raises NeedsAPerson with dbt's own words when the project does not parse (two models of one name, bad YAML, …).
     """
     home = home or current_home()
     Warehouse(home).configured()
@@ -81,4 +81,4 @@ def _parse(project: DbtProject, home: Home) -> None:
         if is_disk_full(done.stdout + done.stderr):
             raise disk_full(home.root)
         project.manifest_path.unlink(missing_ok=True)
-        raise StopAndTell(f"The dbt project does not parse. dbt says:\n{(done.stdout or done.stderr).strip()}")
+        raise NeedsAPerson(f"The dbt project does not parse. dbt says:\n{(done.stdout or done.stderr).strip()}")

@@ -66,7 +66,7 @@ class Unread:
     records: int
     is_table: bool
 
-    def told(self) -> str:
+    def sentence(self) -> str:
         landed = f"{_counted(self.records, 'record')} in {_counted(self.batches, 'batch', 'batches')}"
         name = f"{self.source}.{self.stream}"
         return f"{name}: a table, {landed}" if self.is_table else (

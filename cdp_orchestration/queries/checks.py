@@ -66,4 +66,4 @@ def check_definitions() -> list[str]:
 def notes() -> list[str]:
     """What is in order and yet worth knowing: streams that landed and are not read. Call after check_definitions."""
     manifest = current_manifest(current_home())
-    return [unread.told() for unread in landed_not_read(current_home(), manifest)]
+    return [unread.sentence() for unread in landed_not_read(current_home(), manifest)]

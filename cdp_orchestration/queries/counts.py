@@ -30,7 +30,7 @@ def intake(connection: Reading) -> Lines:
 
 
 def people(connection: Reading) -> Lines:
-    """Counts of people, identifiers, merges and messages that nobody could be told for."""
+    """Counts of people, identifiers, merges and messages that belong to nobody."""
     return connection.execute(
         """
         select what, amount

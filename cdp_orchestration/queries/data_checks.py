@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cdp_orchestration.errors import StopAndTell, disk_full, is_disk_full
+from cdp_orchestration.errors import NeedsAPerson, disk_full, is_disk_full
 from cdp_orchestration.home import PROJECT_ROOT, Home
 from cdp_orchestration.project.manifest import current_manifest
 from cdp_orchestration.warehouse import Warehouse
@@ -29,10 +29,10 @@ class DataChecks:
 def check_data(home: Home) -> DataChecks:
     """Run every check of the project over the whole warehouse. What fails looks at everything in each build until it passes.
 
-    Raises StopAndTell where nothing was built yet, or in dbt's words where it could not run.
+    Raises NeedsAPerson where nothing was built yet, or in dbt's words where it could not run.
     """
     if not Warehouse(home).exists():
-        raise StopAndTell("Nothing is built yet: `cdp run` builds it.")
+        raise NeedsAPerson("Nothing is built yet: `cdp run` builds it.")
     load_landing(home, current_manifest(home))
     command = [
         str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "--log-format", "json", "test",
@@ -49,7 +49,7 @@ def check_data(home: Home) -> DataChecks:
     if done.returncode and not found.failed:
         if is_disk_full(done.stdout + done.stderr):
             raise disk_full(home.root)
-        raise StopAndTell(f"dbt could not check the data. It says:\n{said or done.stderr.strip()}")
+        raise NeedsAPerson(f"dbt could not check the data. It says:\n{said or done.stderr.strip()}")
     return found
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.identity.rules import identity_rules
 from cdp_orchestration.identity.spelling import spelled
@@ -16,12 +16,12 @@ from cdp_orchestration.warehouse import Reading, Warehouse
 def person(home: Home, identifier_type: str, value: str) -> Iterator[Answer]:
     """One person: identifiers, traits with their sources, consents, last events, attributes, audiences.
 
-    Raises StopAndTell where no person holds the identifier.
+    Raises NeedsAPerson where no person holds the identifier.
     """
     manifest = current_manifest(home)
     _, text = spelled(identity_rules(), identifier_type, value)
     with Warehouse(home).reading() as connection:
-        # As the type spells it; a type that tells capitals apart may be asked without them.
+        # As the type spells it; a type that distinguishes capitals may be asked without them.
         found = connection.execute(
             "select profile_id from identity.identifiers where identifier_type = ? and lower(identifier_value) = lower(?) "
             "order by case when identifier_value = ? then 0 else 1 end, profile_id limit 1",
@@ -30,32 +30,32 @@ def person(home: Home, identifier_type: str, value: str) -> Iterator[Answer]:
         if found is None:
             types = [row[0] for row in connection.execute(
                 "select distinct identifier_type from identity.identifiers order by 1").fetchall()]  # fmt: skip
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"Nobody holds {identifier_type}={value}. Identifier types in the warehouse: {', '.join(types) or 'none'}. "
                 "A blocked or quarantined value identifies nobody: see `cdp quarantine`."
             )
         profile_id = found[0]
 
-        def told(title: str, columns: list[str], sql: str) -> Rows:
+        def rows(title: str, columns: list[str], sql: str) -> Rows:
             return Rows(title, columns, connection.execute(sql, [profile_id]).fetchall())
 
         yield f"Person {profile_id}"
-        yield told("Identifiers", ["type", "value", "first seen", "last seen"],
+        yield rows("Identifiers", ["type", "value", "first seen", "last seen"],
              "select identifier_type, identifier_value, first_seen_at, last_seen_at from identity.identifiers "
              "where profile_id = ? order by 1, 2")  # fmt: skip
-        yield told("Absorbed profiles", ["absorbed", "at", "linked by", "value", "message"],
+        yield rows("Absorbed profiles", ["absorbed", "at", "linked by", "value", "message"],
              "select from_profile_id, merged_at, identifier_type, identifier_value, message_id from identity.merges "
              "where kind = 'merge' and into_profile_id = ? order by 2")  # fmt: skip
-        yield told("Traits", ["trait", "value", "source", "said at", "message"],
+        yield rows("Traits", ["trait", "value", "source", "said at", "message"],
              "select trait, value, source, occurred_at, message_id from profiles.traits where profile_id = ? order by 1")  # fmt: skip
-        yield told("Consents", ["regulation", "purpose", "state", "said at", "message"],
+        yield rows("Consents", ["regulation", "purpose", "state", "said at", "message"],
              "select regulation, purpose, state, occurred_at, message_id from profiles.consents where profile_id = ? "
              "order by 1, 2")  # fmt: skip
-        yield told("Last events", ["at", "source", "type", "event", "properties"],
+        yield rows("Last events", ["at", "source", "type", "event", "properties"],
              "select occurred_at, source, type, event_name, left(properties, 80) from profiles.events "
              "where profile_id = ? order by occurred_at desc, arrival desc limit 10")  # fmt: skip
         yield Rows("Attributes", ["attribute", "value"], _attributes(connection, manifest, profile_id))
-        yield told("Audiences", ["audience", "entered", "exited"],
+        yield rows("Audiences", ["audience", "entered", "exited"],
              "select audience, entered_at, exited_at from audiences.memberships where profile_id = ? order by 2, 1")  # fmt: skip
 
 

@@ -199,7 +199,7 @@ def _syncs(home: Home) -> list[tuple[object, ...]]:
 
 
 def _address(home: Home, destination: str) -> tuple[str | None, str]:
-    """Where a destination is, as far as it can be told now, and its state in words."""
+    """Where a destination is, as far as it is known now, and its state in words."""
     connected = connections("destinations")[destination]
     if connected.is_waiting:
         return None, f"waits for {connected.waits_for}"

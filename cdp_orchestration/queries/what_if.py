@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import yaml
 
-from cdp_orchestration.errors import CdpError, StopAndTell
+from cdp_orchestration.errors import CdpError, NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT, Home
 from cdp_orchestration.identity.rules import check_rules, identity_rules
 from cdp_orchestration.project.parse import DBT_EXECUTABLE, dbt_project
@@ -24,24 +24,24 @@ EXAMPLES = 5
 
 
 def rules_of(file: Path) -> dict[str, Any]:
-    """The rules in force, with those of the file laid over them. Raises StopAndTell where the file is wrong."""
+    """The rules in force, with those of the file laid over them. Raises NeedsAPerson where the file is wrong."""
     if not file.is_file():
-        raise StopAndTell(f"{file}: there is no such file. It holds what would change in `vars: identity`, as YAML.")
+        raise NeedsAPerson(f"{file}: there is no such file. It holds what would change in `vars: identity`, as YAML.")
     try:
         given = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StopAndTell(f"{file}: is no YAML ({error}).") from None
+        raise NeedsAPerson(f"{file}: is no YAML ({error}).") from None
     if isinstance(given, dict) and set(given) == {"identity"}:
         given = given["identity"]
     if not isinstance(given, dict) or not given:
-        raise StopAndTell(f"{file}: must hold what would change, as {{identifiers: {{email: {{limit: 2}}}}}}.")
+        raise NeedsAPerson(f"{file}: must hold what would change, as {{identifiers: {{email: {{limit: 2}}}}}}.")
     rules = identity_rules()
     types = given.get("identifiers")
     if isinstance(types, dict):
         merged = dict(rules["identifiers"])
         for name, rule in types.items():
             if rule is None and name not in merged:
-                raise StopAndTell(
+                raise NeedsAPerson(
                     f"{file}: identifiers: {name}: is to go, but is not there. Declared: {', '.join(merged)}."
                 )
             if rule is None:

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.identity.rules import Identifier, identity_rules
 from cdp_orchestration.identity.spelling import spelled
@@ -17,12 +17,12 @@ Evidence = dict[str, tuple[str, Any, list[tuple[Identifier, str, str | None]]]]
 def why(home: Home, one: Identifier, other: Identifier) -> Iterator[Answer]:
     """The path of links, each with message, time and source; or why there is none.
 
-    Raises StopAndTell where an identifier is unknown to the warehouse or blocked.
+    Raises NeedsAPerson where an identifier is unknown to the warehouse or blocked.
     """
     rules = identity_rules()
     a, b = spelled(rules, *one), spelled(rules, *other)
     if a == b:
-        raise StopAndTell(f"{_name(a)} and {_name(b)} are the same identifier.")
+        raise NeedsAPerson(f"{_name(a)} and {_name(b)} are the same identifier.")
     with Warehouse(home).reading() as connection:
         owner_a, owner_b = _owner(connection, a), _owner(connection, b)
         decided = _decisions(connection)
@@ -125,10 +125,10 @@ def _owner(connection: Reading, identifier: Identifier) -> str:
     ).fetchall()
     if refused:
         rule, message_id = refused[0]
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"Nobody holds {_name(identifier)}: the rule {rule} kept it from linking, first in message {message_id}."
         )
-    raise StopAndTell(f"Nobody holds {_name(identifier)}: no message of the warehouse carries it.")
+    raise NeedsAPerson(f"Nobody holds {_name(identifier)}: no message of the warehouse carries it.")
 
 
 def _evidence(connection: Reading, profiles: list[str]) -> Evidence:

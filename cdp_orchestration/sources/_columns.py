@@ -38,7 +38,7 @@ _MYSQL_NONE = {11: "time", 16: "bit", 245: "json", 255: "geometry"}
 class Column:
     """A column's type as far as the database says: its kind, or the name of a type that no cursor can be.
 
-    kind None: it has no type (SQLite), or a driver that we do not know says nothing; the values must tell.
+    kind None: it has no type (SQLite), or a driver that we do not know says nothing; the values must show it.
     """
 
     kind: Kind | None = None
@@ -60,7 +60,7 @@ def described(connection: sa.Connection, description: Any) -> Column:
             return Column(refused=name)
     elif dialect in ("mysql", "mariadb") and isinstance(code, int):
         if code in _MYSQL:
-            # MySQL tells the length of the text, with its point and, unless it is unsigned, its sign.
+            # MySQL gives the length of the text, with its point and, unless it is unsigned, its sign.
             digits, scale = (description[3] or 0) - bool(description[5]), description[5]
             return _column(*_MYSQL[code], [(digits, scale), (digits - 1, scale)])
         if code in _MYSQL_NONE:

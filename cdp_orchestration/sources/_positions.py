@@ -38,7 +38,7 @@ class Position:
 
     @classmethod
     def from_state(cls, state: dict[str, Any], cursor: Cursor) -> "Position":
-        """The position that `state` tells, read as `cursor` reads; {} is the beginning.
+        """The position in `state`, read as `cursor` reads; {} is the beginning.
 
         Where the last cursor is not usable (older versions let any value be the position), the largest usable one
         takes its place; where there is none, the stream is read from its beginning.
@@ -66,7 +66,7 @@ class Position:
                 self._remember_trouble(value)
             return not known
         if self.cursor.kind != "text" and self._since is not None and point < self._since:
-            return False  # the database was asked for more than it can tell apart
+            return False  # the database was asked for more than it can distinguish
         if self.cursor.kind == "text":
             value = point  # a uuid is compared as the text that it is
         self._move(point, value)
@@ -96,10 +96,10 @@ class Position:
 
     def notes(self, column: str) -> list[str]:
         """What a person should know about cursors that were met in this pull for the first time."""
-        told = []
+        notes = []
         if self.healed_from is not None:
             go_on = f"from {as_text(self.last)} on" if self.last is not None else "from its beginning"
-            told.append(
+            notes.append(
                 f"the reading position was {column} = {as_text(self.healed_from)}, which is no usable cursor "
                 f"({self.cursor.trouble(self.healed_from)}); the stream was read {go_on}."
             )
@@ -107,13 +107,13 @@ class Position:
             count = sum(count for count, _ in self._troubles.values())
             rows = "1 row has a cursor" if count == 1 else f"{count:,} rows have a cursor"
             whys = "; ".join(f"{column} = {example} ({why})" for why, (_, example) in self._troubles.items())
-            told.append(
+            notes.append(
                 f"{rows} that can be no reading position, for example {whys}. Such rows landed, are read at each pull, and "
                 f"land again only when they change. Correct them in the source; if it is the cursor that is taken "
                 f"wrongly (as a {self.cursor.kind or 'cursor of no kind'} now), set the stream's `cursor_type` (time, "
                 f"number or text)."
             )
-        return told
+        return notes
 
     def _remember_trouble(self, value: Any) -> None:
         why = self.cursor.trouble(value)

@@ -7,7 +7,7 @@ comment it is nothing but text, and so is every other colon.
 import re
 from collections.abc import Iterator
 
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 
 _SINCE = re.compile(r"(?<![:\w\\]):since\b(?!:)")
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_]\w*)?\$")
@@ -74,17 +74,17 @@ def _found(match: "re.Match[str] | None", otherwise: int = 0) -> int:
 def bare(query: str, dialect: str) -> list[tuple[str, str]]:
     """The pieces of a query without the semicolon and the comments at its end.
 
-    Raises StopAndTell where there is nothing else, or more than one statement.
+    Raises NeedsAPerson where there is nothing else, or more than one statement.
     """
     parts = list(pieces(query, dialect))
     while parts and (parts[-1][0] == "comment" or not parts[-1][1].strip("; \t\r\n\f")):
         parts.pop()
     if not parts:
-        raise StopAndTell("`query` holds no statement: write a select.")
+        raise NeedsAPerson("`query` holds no statement: write a select.")
     if parts[-1][0] == "code":
         parts[-1] = ("code", parts[-1][1].rstrip("; \t\r\n\f"))
     if any(kind == "code" and ";" in text for kind, text in parts):
-        raise StopAndTell("`query` holds more than one statement: leave one select.")
+        raise NeedsAPerson("`query` holds more than one statement: leave one select.")
     return parts
 
 

@@ -9,20 +9,20 @@ from typing import Any, Literal, Self
 import pydantic
 import sqlalchemy as sa
 
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.landing.records import Record, Unheld, as_text, row_record
 from cdp_orchestration.sources._columns import Column, before_all, described
 from cdp_orchestration.sources._query import bare, names_since, relation_of
 from cdp_orchestration.sources.cursors import Cursor, Kind, days_first, kind_of, kind_of_all
 
 PAGE = 10_000
-LOOKED_AT = 1_000  # values of a column without a type, from which its kind is told
+LOOKED_AT = 1_000  # values of a column without a type, from which its kind is judged
 
 _RENAMED = re.compile(r".*:\d+", re.DOTALL)
 
 
 class SqlStream(pydantic.BaseModel):
-    """One stream: a table or a query, and how to tell what is new in it."""
+    """One stream: a table or a query, and how to find what is new in it."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
@@ -35,7 +35,7 @@ class SqlStream(pydantic.BaseModel):
     key: list[str] = pydantic.Field(description="Columns that identify a row.", min_length=1)
     cursor: str | None = pydantic.Field(None, description="Column that grows whenever a row changes, e.g. updated_at.")
     cursor_type: Kind | None = pydantic.Field(
-        None, description="time, number or text; where it is left out, the column's type or its values tell."
+        None, description="time, number or text; where it is left out, the column's type or its values decide."
     )
     lag_seconds: float = pydantic.Field(
         0, ge=0, description="How far to look back for late commits (numeric cursors: in their unit)."
@@ -60,7 +60,7 @@ class SqlStream(pydantic.BaseModel):
 
 
 class Reading:
-    """One stream on an open connection: its relation, its columns, its rows. Raises StopAndTell where it is not what
+    """One stream on an open connection: its relation, its columns, its rows. Raises NeedsAPerson where it is not what
     the stream's fields say."""
 
     def __init__(self, connection: sa.Connection, options: SqlStream, stream: str) -> None:
@@ -72,12 +72,12 @@ class Reading:
         else:
             try:
                 parts = bare(options.query, self.dialect)
-            except StopAndTell as problem:
-                raise StopAndTell(f"stream '{stream}': {problem}") from None
+            except NeedsAPerson as problem:
+                raise NeedsAPerson(f"stream '{stream}': {problem}") from None
             self.relation = relation_of(parts)
             self.names_since = names_since(parts)
             if self.names_since and not options.is_incremental:
-                raise StopAndTell(
+                raise NeedsAPerson(
                     f"stream '{stream}': `query` asks for `:since`, the reading position, but a snapshot has none: give "
                     "the stream a `cursor`, or leave the condition out."
                 )
@@ -88,7 +88,7 @@ class Reading:
         self._refuse_doubles()
         for column in [*options.key, *([options.cursor] if options.cursor else [])]:
             if column not in self.names:
-                raise StopAndTell(
+                raise NeedsAPerson(
                     f"stream '{stream}': there is no column '{column}' in {options.table or 'the query'} (columns: "
                     f"{', '.join(self.names)}). Correct `key` or `cursor`."
                 )
@@ -108,7 +108,7 @@ class Reading:
             for part in result.partitions(PAGE):
                 yield part, [self._record(row, keys) for row in part]
         except (ValueError, ArithmeticError) as error:
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"stream '{self.stream}': the database's driver cannot read a value of "
                 f"{self.options.table or 'its query'}: {type(error).__name__}: {error}. Make that column a text in "
                 "`query` (cast … as …)."
@@ -123,7 +123,7 @@ class Reading:
         if self.column.refused:
             raise self._cannot_serve(self.column.refused)
         if declared and kind in ("time", "number") and declared != kind and (declared, kind) != ("time", "number"):
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"stream '{self.stream}': field `cursor_type` says {declared}, but column '{name}' holds a {kind}: write "
                 f"`cursor_type: {kind}`, or leave it out."
             )
@@ -150,15 +150,15 @@ class Reading:
         if kind is None and strange:
             raise self._cannot_serve(type(strange[0]).__name__)
         if kind == "text" and (example := days_first(values)):
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"stream '{self.stream}': column '{self.options.cursor}' holds texts such as '{example}', which do not sort as "
                 "the times do: make it a time in `query` (or `cursor_type: text`, if they do grow)."
             )
         return kind or kept, are_written
 
-    def _cannot_serve(self, type_name: str) -> StopAndTell:
+    def _cannot_serve(self, type_name: str) -> NeedsAPerson:
         remedy = " If its values grow (version 7 does), set `cursor_type: text`." if type_name == "uuid" else ""
-        return StopAndTell(
+        return NeedsAPerson(
             f"stream '{self.stream}': column '{self.options.cursor}' is of type {type_name}, which cannot be a `cursor`: a "
             f"cursor is a time, a number or a text.{remedy} Name another column, or leave `cursor` out to read snapshots."
         )
@@ -180,8 +180,8 @@ class Reading:
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise self._doubles(", ".join(twice))
 
-    def _doubles(self, names: str) -> StopAndTell:
-        return StopAndTell(
+    def _doubles(self, names: str) -> NeedsAPerson:
+        return NeedsAPerson(
             f"stream '{self.stream}': its query has two columns of one name ({names}), of which one would be lost: give "
             "each a name of its own (select a.id as order_id, …)."
         )

@@ -1,4 +1,4 @@
-"""What reading text of any kind needs: damage that a person can mend, lines that are too long, half characters."""
+"""What reading text of any kind needs: damage that a person can repair, lines that are too long, half characters."""
 
 from cdp_orchestration.landing.records import BOM
 

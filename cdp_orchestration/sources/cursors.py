@@ -71,7 +71,7 @@ def kind_of(value: Any) -> Kind | None:
 
 
 def kind_of_all(values: Iterable[Any]) -> tuple[Kind | None, bool]:
-    """The kind of a column that has no type of its own (None where no value says anything), and whether it is numbers
+    """The kind of a column without a type (None where no value says anything), and whether it is numbers
     that are written as texts: as texts, 9 comes after 10."""
     counts = {"time": 0, "number": 0, "text": 0, "written": 0}
     for value in values:
@@ -97,7 +97,7 @@ def days_first(values: Iterable[Any]) -> str | None:
 
 
 def epoch(value: int | float | Decimal) -> datetime | None:
-    """The time that a number of seconds, milliseconds, microseconds or nanoseconds since 1970 is, told by its size."""
+    """The time that a number of seconds, milliseconds, microseconds or nanoseconds since 1970 is; its size shows which of them."""
     try:
         return datetime(1970, 1, 1) + timedelta(microseconds=int(value * 1_000_000) // epoch_unit(value))
     except (OverflowError, ValueError):

@@ -19,9 +19,9 @@ from typing import IO, Any, ClassVar, Literal
 import pydantic
 
 from cdp_orchestration.landing.records import Page, Record
-from cdp_orchestration.sources import Source, SourceConfig
 from cdp_orchestration.sources._folder import files_below, first_files, holds_json_objects, pattern, why_left
 from cdp_orchestration.sources._formats import FileFormat, read_records, unreadable
+from cdp_orchestration.sources.base import Source, SourceConfig
 
 _SETTLE_SECONDS = 1.0
 _CHUNK_BYTES = 1 << 20
@@ -140,7 +140,7 @@ def _version(stat: os.stat_result) -> str:
 
 
 def _is_written(file: IO[bytes]) -> bool:
-    """Whether some process has the file open for writing, as far as the system can tell."""
+    """Whether some process has the file open for writing, as far as the system knows."""
     if not hasattr(fcntl, "F_SETLEASE"):
         return False
     try:

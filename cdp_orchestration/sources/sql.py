@@ -2,7 +2,7 @@
 
 incremental: rows whose cursor column moved since the last pull; a lag looks back for rows that were committed late, and
              what landed before is remembered by hash, so the look back lands nothing twice.
-snapshot:    the whole table each time it changed; staging tells which rows say something new.
+snapshot:    the whole table each time it changed; staging finds the rows that say something new.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ from typing import Any, ClassVar
 import pydantic
 import sqlalchemy as sa
 
-from cdp_orchestration.errors import StopAndTell, TryAgain
+from cdp_orchestration.errors import NeedsAPerson, TryAgain
 from cdp_orchestration.landing.records import Page, Record
-from cdp_orchestration.sources import Source, SourceConfig
 from cdp_orchestration.sources._columns import before_all, condition
 from cdp_orchestration.sources._drivers import hold_any_value
 from cdp_orchestration.sources._positions import Position
 from cdp_orchestration.sources._relation import PAGE, Reading, SqlStream
+from cdp_orchestration.sources.base import Source, SourceConfig
 
 
 class SqlConfig(SourceConfig):
@@ -36,7 +36,7 @@ class Sql(Source):
     Config: ClassVar[type[SourceConfig]] = SqlConfig
 
     def pull(self, stream: str, state: dict[str, Any], files: Mapping[str, str]) -> Iterator[Page]:
-        """Pages of the stream's new rows. Raises TryAgain where the database does not answer, StopAndTell where the
+        """Pages of the stream's new rows. Raises TryAgain where the database does not answer, NeedsAPerson where the
         table or a column is not there."""
         options: SqlStream = self.config.streams[stream]
         url = self._url()
@@ -64,7 +64,7 @@ class Sql(Source):
         try:
             url = sa.make_url(self.config.url.get_secret_value())
         except sa.exc.ArgumentError:
-            raise StopAndTell(
+            raise NeedsAPerson(
                 "field 'url' is not a database URL; write for example postgresql+psycopg2://user:password@host/db."
             ) from None
         if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
@@ -72,7 +72,7 @@ class Sql(Source):
             if not Path(url.database).exists():
                 if self.config.optional:
                     return None
-                raise StopAndTell(
+                raise NeedsAPerson(
                     f"field 'url': there is no SQLite file {url.database}. Correct the path, or set `optional: true` "
                     "if it may be missing."
                 )
@@ -89,12 +89,12 @@ class Sql(Source):
                 "field 'url' are right, and that this machine may connect."
             ) from None
         except ModuleNotFoundError as error:
-            raise StopAndTell(f"field 'url' needs the driver {error.name}: install it with pip.") from None
+            raise NeedsAPerson(f"field 'url' needs the driver {error.name}: install it with pip.") from None
         return connection.execution_options(stream_results=True, max_row_buffer=PAGE)
 
 
 def _snapshot(reading: Reading, state: dict[str, Any]) -> Iterator[Page]:
-    """The whole table, unless it is what landed last. Read twice, as only the end tells whether it changed."""
+    """The whole table, unless it is what landed last. Read twice, as only the end shows whether it changed."""
     order = ", ".join(reading.quoted(column) for column in reading.options.key)
     digest = hashlib.sha256()
     for _, records in reading.rows(f" order by {order}"):
@@ -150,7 +150,7 @@ _MYSQL_OURS = (1052, 1054, 1060)
 
 
 def _is_ours(error: sa.exc.DBAPIError) -> bool:
-    """Whether the statement is at fault, which no second try mends."""
+    """Whether the statement is at fault, which no second try corrects."""
     said = str(error.orig)
     code = error.orig.args[0] if error.orig is not None and error.orig.args else None
     return code in _MYSQL_OURS or any(
@@ -159,10 +159,10 @@ def _is_ours(error: sa.exc.DBAPIError) -> bool:
     )  # fmt: skip
 
 
-def _unreadable(error: sa.exc.DBAPIError, options: SqlStream, stream: str) -> StopAndTell:
+def _unreadable(error: sa.exc.DBAPIError, options: SqlStream, stream: str) -> NeedsAPerson:
     what = f"table '{options.table}'" if options.table else "its query"
     said = _words(error)
     remedy = "Correct `table`, `query`, `key` or `cursor`."
     if any(words in said.lower() for words in ("duplicate column", "ambiguous", "specified multiple times")):
         remedy = "Two of its columns have one name: give each a name of its own (select a.id as order_id, …)."
-    return StopAndTell(f"stream '{stream}': {what} cannot be read: {said}. {remedy}")
+    return NeedsAPerson(f"stream '{stream}': {what} cannot be read: {said}. {remedy}")

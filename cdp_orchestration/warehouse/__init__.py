@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow as pa
 import yaml
 
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT, Home
-from cdp_orchestration.warehouse.engine import Engine, NothingBuilt, QueryFailed, Reading, RelationMissing, Say
+from cdp_orchestration.warehouse.engine import Engine, NothingBuilt, QueryFailed, Reading, RelationMissing
 
 __all__ = ["NothingBuilt", "QueryFailed", "Reading", "RelationMissing", "Warehouse", "target"]
 
@@ -18,25 +18,25 @@ __all__ = ["NothingBuilt", "QueryFailed", "Reading", "RelationMissing", "Warehou
 class Warehouse:
     """The warehouse of one home."""
 
-    def __init__(self, home: Home, say: Say = lambda _: None) -> None:
+    def __init__(self, home: Home) -> None:
         self.home = home
-        self._engine = _engine(home, say)
+        self._engine = _engine(home)
 
     def where(self) -> str:
-        """The warehouse in words, for a person who wants to open it with a tool of their own."""
+        """The warehouse in words, for a person who wants to open it with another tool."""
         return self._engine.where()
 
     def configured(self) -> None:
-        """Is everything there that names the warehouse? Opens nothing. Raises StopAndTell with the remedy."""
+        """Is everything there that names the warehouse? Opens nothing. Raises NeedsAPerson with the remedy."""
         self._engine.configured()
 
     @property
     def always_full(self) -> bool:
-        """Whether each build makes everything anew, because the engine's tables cannot be changed in place."""
+        """Whether each build makes everything from the beginning, because the engine's tables cannot be changed in place."""
         return self._engine.always_full
 
     def check(self) -> None:
-        """Could a build start now? Writes nothing. Raises StopAndTell or TryAgain with the remedy."""
+        """Could a build start now? Writes nothing. Raises NeedsAPerson or TryAgain with the remedy."""
         self._engine.check()
 
     def exists(self) -> bool:
@@ -74,35 +74,35 @@ def target() -> str:
     return os.environ.get("CDP_TARGET") or "duckdb"
 
 
-def _engine(home: Home, say: Say) -> Engine:
+def _engine(home: Home) -> Engine:
     name = target()
     profiles = PROJECT_ROOT / "profiles" / "profiles.yml"
     outputs = yaml.safe_load(profiles.read_text())["cdp"]["outputs"]
     if name not in outputs:
-        raise StopAndTell(f"CDP_TARGET={name}: no such target in {profiles}. There are: {', '.join(outputs)}.")
+        raise NeedsAPerson(f"CDP_TARGET={name}: no such target in {profiles}. There are: {', '.join(outputs)}.")
     kind = outputs[name]["type"]
     if importlib.util.find_spec("dbt.adapters") is None or importlib.util.find_spec(f"dbt.adapters.{kind}") is None:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"CDP_TARGET={name}: dbt's adapter for {kind} is not installed. Install it with "
             f"`.venv/bin/pip install -c .ci/constraints.txt -e '.[{kind}]'`."
         )
     if kind == "duckdb":
         from cdp_orchestration.warehouse.duckdb import DuckDB
 
-        return DuckDB(home, say)
+        return DuckDB(home)
     if kind == "postgres":
         from cdp_orchestration.warehouse.postgres import Postgres
 
-        return Postgres(home, say)
+        return Postgres(home)
     if kind in ("snowflake", "bigquery", "databricks"):
         from cdp_orchestration.warehouse.cloud import Cloud
 
-        return Cloud(home, say, kind)
+        return Cloud(home, kind)
     if kind == "spark":
         from cdp_orchestration.warehouse.spark import Spark
 
-        return Spark(home, say)
-    raise StopAndTell(
+        return Spark(home)
+    raise NeedsAPerson(
         f"CDP_TARGET={name}: the models are written for {kind}, but `cdp` cannot load and read it yet "
         "(docs/growing.md says what is missing). Use duckdb, postgres or spark."
     )

@@ -15,11 +15,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from cdp_orchestration.errors import StopAndTell, TryAgain
+from cdp_orchestration.errors import NeedsAPerson, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.project import layers
 from cdp_orchestration.warehouse import cloud_load, file_lock
-from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say
+from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing
 
 SCHEMAS = ("landing", "landing_staging", *layers.SCHEMAS)  # landing_staging is dlt's
 # What the drivers say of credentials that are wrong, rather than of a server that does not answer.
@@ -65,7 +65,7 @@ def _databricks() -> Any:
 
 @dataclass(frozen=True)
 class Vendor:
-    """What tells one from another: the variables that must be there, those of which one must, and how dlt gets in."""
+    """What distinguishes the vendors: the variables that must be there, those of which one must, and how dlt gets in."""
 
     needed: tuple[str, ...]
     destination: Callable[[], Any]
@@ -144,9 +144,8 @@ class _Rows:
 class Cloud:
     always_full = False
 
-    def __init__(self, home: Home, say: Say, name: str) -> None:
+    def __init__(self, home: Home, name: str) -> None:
         self.home = home
-        self.say = say
         self.name = name
         self.vendor = VENDORS[name]
 
@@ -159,34 +158,34 @@ class Cloud:
             client.execute_sql("select 1")
 
     def configured(self) -> None:
-        """The variables are there, and so are the files that they name. Raises StopAndTell."""
+        """The variables are there, and so are the files that they name. Raises NeedsAPerson."""
         vendor = self.vendor
         missing = [name for name in vendor.needed if not os.environ.get(name)]
         if vendor.either and not any(os.environ.get(name) for name in vendor.either):
             missing.append(" or ".join(vendor.either))
         if missing:
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"CDP_TARGET={self.name} needs {', '.join(missing)}: set {'it' if len(missing) == 1 else 'them'} in the "
                 "environment or in a .env file next to pyproject.toml (docs/engines.md lists them all)."
             )
         for name in vendor.files:
             if os.environ.get(name) and not Path(os.environ[name]).is_file():
-                raise StopAndTell(
+                raise NeedsAPerson(
                     f"{name}={os.environ[name]}: there is no such file. Name the key file that {self.name} gave you."
                 )
         if importlib.util.find_spec("dlt") is None:
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"CDP_TARGET={self.name}: dlt, which loads what landed, is not installed. Install it with "
                 f"`.venv/bin/pip install -c .ci/constraints.txt -e '.[{self.name}]'`."
             )
 
     def pipeline(self) -> Any:
-        """dlt's way into the warehouse. Raises StopAndTell."""
+        """dlt's way into the warehouse. Raises NeedsAPerson."""
         self.configured()
         return cloud_load.pipeline(self.home, self.vendor.destination, self.name)
 
     def writing(self) -> AbstractContextManager[None]:
-        return file_lock.writing(self.home, self.say)
+        return file_lock.writing(self.home)
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
@@ -194,14 +193,14 @@ class Cloud:
         try:
             client = pipeline.sql_client()
             client.open_connection()
-        except Exception as error:  # every vendor's driver has errors of its own
-            told = " ".join(str(error).split())
-            told = shorten(
-                told.partition("reason given is: ")[2] or told, 300
+        except Exception as error:  # every vendor's driver has its own errors
+            answer = " ".join(str(error).split())
+            answer = shorten(
+                answer.partition("reason given is: ")[2] or answer, 300
             )  # dlt's own words would be true of anything
-            if any(word in told.lower() for word in REFUSED):
-                raise StopAndTell(f"{self._where()} cannot be opened: {told}. Check {self._variables()}.") from None
-            raise TryAgain(f"{self._where()} cannot be reached: {told}. Is {self._variables()} right?") from None
+            if any(word in answer.lower() for word in REFUSED):
+                raise NeedsAPerson(f"{self._where()} cannot be opened: {answer}. Check {self._variables()}.") from None
+            raise TryAgain(f"{self._where()} cannot be reached: {answer}. Is {self._variables()} right?") from None
         try:
             yield client
         finally:
@@ -209,7 +208,7 @@ class Cloud:
 
     @contextmanager
     def reading(self) -> Iterator[CloudReading]:
-        with file_lock.reading(self.home, self.say), self._client() as client:
+        with file_lock.reading(self.home), self._client() as client:
             reading = CloudReading(client)
             if not _built(reading):
                 raise NothingBuilt(f"There is no warehouse in {self._where()} yet: run `cdp run` first.")
@@ -225,12 +224,12 @@ class Cloud:
         self.check()
         with self.writing():
             try:
-                cloud_load.load(self.pipeline(), self.home, streams, self.say, self.vendor.zoned)
+                cloud_load.load(self.pipeline(), self.home, streams, self.vendor.zoned)
             except DltException as error:
                 raise TryAgain(f"{self._where()}: loading what landed failed: {' '.join(str(error).split())}") from None
 
     def copy_to(self, file: Path) -> None:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"CDP_TARGET={self.name}: relations are not copied out of {self._where()}. Ask what-if on DuckDB: "
             "CDP_TARGET=duckdb reads the same landing."
         )

@@ -8,6 +8,7 @@ These engines have no transaction over a bulk load and its record, so a load rep
 the record) takes the place of what is there, by its batch or number. Builds read up to the last recorded batch and no further.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -21,10 +22,11 @@ import pyarrow.compute as pc
 from cdp_orchestration import compacted
 from cdp_orchestration.delivery.ledger import SCHEMA as LEDGER
 from cdp_orchestration.delivery.ledger import Ledger
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import SCHEMA, Batch, Landing
-from cdp_orchestration.warehouse.engine import Say
+
+log = logging.getLogger("cdp")
 
 BATCHES = pa.schema(
     [
@@ -52,27 +54,25 @@ def pipeline(home: Home, destination: Callable[[], Any], name: str) -> Any:
     return dlt.pipeline(f"cdp_{name}", pipelines_dir=str(folder), destination=destination(), dataset_name="landing")
 
 
-def load(into: Any, home: Home, streams: list[tuple[str, str]], say: Say, zoned: bool = False) -> None:
+def load(into: Any, home: Home, streams: list[tuple[str, str]], zoned: bool = False) -> None:
     """Loads what is not recorded yet. `zoned`: the engine's times without a zone are not what the models use.
 
-    Raises StopAndTell where the database belongs to another home, or the counts are not those of the manifests.
+    Raises NeedsAPerson where the database belongs to another home, or the counts are not those of the manifests.
     """
     into.abort_packages()  # of a load that died: it is made again, from what is recorded
     loader = _Loader(into, zoned)
     landing, ledger = Landing(home.landing), Ledger(home.deliveries)
     with landing.reading():
-        _load_landing(loader, home, landing.batches(), streams, say)
+        _load_landing(loader, home, landing.batches(), streams)
     with ledger.reading():
         _load_ledger(loader, ledger)
 
 
-def _load_landing(
-    loader: "_Loader", home: Home, batches: list[Batch], streams: list[tuple[str, str]], say: Say
-) -> None:
+def _load_landing(loader: "_Loader", home: Home, batches: list[Batch], streams: list[tuple[str, str]]) -> None:
     loaded = dict(loader.rows("_batches", "batch_id, batch_seq"))
     foreign = sorted(set(loaded) - {batch.batch_id for batch in batches}, key=lambda batch_id: loaded[batch_id])
     if foreign:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"The database holds batch {foreign[0]}, which is not in {home.landing}: it belongs to another CDP_HOME, or "
             "landed files were removed. Give this CDP_HOME a database of its own, or go back to the one it belongs to."
         )
@@ -93,7 +93,7 @@ def _load_landing(
     if due or not loader.exists("_batches"):
         loader.replace({"_batches": (BATCHES, ["batch_id"], lambda: [pa.Table.from_pylist(rows, BATCHES)])})
     for batch in due:
-        say(f"loaded {batch.source}.{batch.stream}: batch {batch.batch_seq}, {batch.records} records")
+        log.info(f"loaded {batch.source}.{batch.stream}: batch {batch.batch_seq}, {batch.records} records")
 
 
 def _count(loader: "_Loader", table: str, batches: list[Batch]) -> None:
@@ -103,7 +103,7 @@ def _count(loader: "_Loader", table: str, batches: list[Batch]) -> None:
     found = dict(loader.rows(table, "_batch_id, count(*)", f"where _batch_seq >= {first} group by _batch_id"))
     for batch in batches:
         if found.get(batch.batch_id, 0) != batch.records:
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"{batch.path}: {found.get(batch.batch_id, 0)} records were loaded, but its manifest says {batch.records}. "
                 "Restore the file from a backup; builds do not read it until the counts agree."
             )

@@ -5,6 +5,7 @@ So both go through a lock file: dbt runs under `writing()`, readers open the fil
 enough to take what they need. The kernel frees the lock when its holder dies.
 """
 
+import logging
 import re
 import shutil
 import time
@@ -16,10 +17,12 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from cdp_orchestration.errors import CdpError, StopAndTell, TryAgain, disk_full, is_disk_full
+from cdp_orchestration.errors import CdpError, NeedsAPerson, TryAgain, disk_full, is_disk_full
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import file_lock
-from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say
+from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing
+
+log = logging.getLogger("cdp")
 
 # How long to wait for a client that has the file open; DuckDB's own lock says so.
 PATIENCE_SECONDS = 30.0
@@ -62,7 +65,7 @@ def _unusable(file: Path, error: duckdb.Error) -> CdpError:
     """Why the file cannot be opened at all, and what to do about it."""
     if is_disk_full(error):
         return disk_full(file)
-    return StopAndTell(
+    return NeedsAPerson(
         f"{file} cannot be opened: {str(error).splitlines()[0]} If it is damaged, `cdp reset` removes it, and the next "
         "`cdp run` builds it again from what landed."
     )
@@ -72,9 +75,8 @@ class DuckDB:
     name = "duckdb"
     always_full = False
 
-    def __init__(self, home: Home, say: Say) -> None:
+    def __init__(self, home: Home) -> None:
         self.home = home
-        self.say = say
 
     def where(self) -> str:
         return f"the file {self.home.warehouse}, for any DuckDB client"
@@ -91,14 +93,14 @@ class DuckDB:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Alone among us; and where a client of somebody else's has the file open, waits for it as readers do."""
-        with file_lock.writing(self.home, self.say):
+        with file_lock.writing(self.home):
             if self.home.warehouse.exists():
                 self._open_patiently(read_only=False).close()
             yield
 
     @contextmanager
     def reading(self) -> Iterator[DuckDBReading]:
-        with file_lock.reading(self.home, self.say):
+        with file_lock.reading(self.home):
             if not self.home.warehouse.exists():
                 raise NothingBuilt(
                     f"There is no warehouse at {self.home.warehouse} yet: run `cdp run` (or `cdp demo`) first."
@@ -110,7 +112,7 @@ class DuckDB:
                 connection.close()
 
     def _open_patiently(self, read_only: bool) -> duckdb.DuckDBPyConnection:
-        """Raises TryAgain where somebody holds the file all the while, StopAndTell where it is no warehouse."""
+        """Raises TryAgain where somebody holds the file all the while, NeedsAPerson where it is no warehouse."""
         file = self.home.warehouse
         deadline, said = time.monotonic() + PATIENCE_SECONDS, False
         while True:
@@ -125,7 +127,7 @@ class DuckDB:
                         "and run again; until then nothing can be built."
                     ) from None
                 if not said:
-                    self.say(
+                    log.info(
                         f"The warehouse is open in {_holder(error)}; waiting up to {PATIENCE_SECONDS:.0f} s for it."
                     )
                     said = True

@@ -3,19 +3,17 @@
 Everything else happens in dbt. One module an engine; Warehouse picks it by CDP_TARGET.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from cdp_orchestration.errors import CdpError, StopAndTell
-
-Say = Callable[[str], None]
+from cdp_orchestration.errors import CdpError, NeedsAPerson
 
 
-class NothingBuilt(StopAndTell):
+class NothingBuilt(NeedsAPerson):
     """The warehouse does not exist yet."""
 
 
@@ -54,18 +52,18 @@ class Engine(Protocol):
     """The warehouse of one home on one engine."""
 
     name: str
-    always_full: bool  # its tables cannot be changed in place, so each build makes them anew
+    always_full: bool  # its tables cannot be changed in place, so each build makes them from the beginning
 
     def where(self) -> str:
-        """The warehouse in words, for a person who wants to open it with a tool of their own."""
+        """The warehouse in words, for a person who wants to open it with another tool."""
         ...
 
     def configured(self) -> None:
-        """Is everything there that names the warehouse? Opens nothing. Raises StopAndTell with the remedy."""
+        """Is everything there that names the warehouse? Opens nothing. Raises NeedsAPerson with the remedy."""
         ...
 
     def check(self) -> None:
-        """Could a build start now? Writes nothing. Raises StopAndTell or TryAgain with the remedy."""
+        """Could a build start now? Writes nothing. Raises NeedsAPerson or TryAgain with the remedy."""
         ...
 
     def exists(self) -> bool:

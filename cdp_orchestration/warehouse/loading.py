@@ -6,7 +6,6 @@ from cdp_orchestration.compaction import compact_if_due
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
-from cdp_orchestration.progress import say
 from cdp_orchestration.warehouse import Warehouse
 
 
@@ -25,4 +24,4 @@ def load_landing(home: Home, manifest: dict[str, Any]) -> None:
     """What landed, in reach of the warehouse's engine: loaded where it does not read files in place."""
     prepare(home, manifest)
     streams = [(s["source_name"], s["name"]) for s in manifest["sources"].values() if s["source_name"] != "cdp"]
-    Warehouse(home, say).load(sorted(streams))
+    Warehouse(home).load(sorted(streams))

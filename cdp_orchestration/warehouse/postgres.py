@@ -4,6 +4,7 @@ One writer at a time by an advisory lock, which the server frees when its holder
 COPY (postgres_load.py). One database belongs to one CDP_HOME.
 """
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -16,11 +17,13 @@ import psycopg2
 import psycopg2.errors
 import pyarrow as pa
 
-from cdp_orchestration.errors import StopAndTell, TryAgain
+from cdp_orchestration.errors import NeedsAPerson, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.project import layers
 from cdp_orchestration.warehouse import postgres_load
-from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing, Say
+from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing
+
+log = logging.getLogger("cdp")
 
 SCHEMAS = ("landing", *layers.SCHEMAS)
 LOCK = 4_271_009_001  # any number; the same in every process
@@ -70,9 +73,8 @@ class Postgres:
     name = "postgres"
     always_full = False
 
-    def __init__(self, home: Home, say: Say) -> None:
+    def __init__(self, home: Home) -> None:
         self.home = home
-        self.say = say
 
     def where(self) -> str:
         return _where()
@@ -80,23 +82,23 @@ class Postgres:
     def configured(self) -> None:
         missing = [name for name in NEEDED if not os.environ.get(name)]
         if missing:
-            raise StopAndTell(
+            raise NeedsAPerson(
                 f"CDP_TARGET=postgres needs {', '.join(missing)}: set {'it' if len(missing) == 1 else 'them'} in the "
                 "environment or in a .env file next to pyproject.toml (also PGPORT and PGPASSWORD where they are not usual)."
             )
         if not (os.environ.get("PGPORT") or "5432").isdecimal():
-            raise StopAndTell(f"PGPORT={os.environ['PGPORT']} is no port: set it to a number, or leave it out (5432).")
+            raise NeedsAPerson(f"PGPORT={os.environ['PGPORT']} is no port: set it to a number, or leave it out (5432).")
 
     def check(self) -> None:
         with self._connected() as connection, connection.cursor() as cursor:
             if connection.server_version < 150000:
-                raise StopAndTell(
+                raise NeedsAPerson(
                     f"{_where()} is PostgreSQL {connection.server_version // 10000}; version 15 or later is needed."
                 )
             cursor.execute("select pg_encoding_to_char(encoding) from pg_database where datname = current_database()")
             [(encoding,)] = cursor.fetchall()
             if encoding != "UTF8":
-                raise StopAndTell(f"{_where()} has the encoding {encoding}: make one with `createdb --encoding UTF8`.")
+                raise NeedsAPerson(f"{_where()} has the encoding {encoding}: make one with `createdb --encoding UTF8`.")
             _check_rights(cursor)
 
     @contextmanager
@@ -105,13 +107,13 @@ class Postgres:
         try:
             connection = psycopg2.connect(application_name="cdp", connect_timeout=10)
         except psycopg2.OperationalError as error:
-            told = " ".join(str(error).split())
-            if any(word in told for word in ("authentication failed", "does not exist", "no password supplied")):
-                raise StopAndTell(
-                    f"{_where()} cannot be opened: {told}. Check PGUSER, PGPASSWORD, PGDATABASE."
+            answer = " ".join(str(error).split())
+            if any(word in answer for word in ("authentication failed", "does not exist", "no password supplied")):
+                raise NeedsAPerson(
+                    f"{_where()} cannot be opened: {answer}. Check PGUSER, PGPASSWORD, PGDATABASE."
                 ) from None
             raise TryAgain(
-                f"{_where()} cannot be reached: {told}. Is the server running, and are PGHOST and PGPORT right?"
+                f"{_where()} cannot be reached: {answer}. Is the server running, and are PGHOST and PGPORT right?"
             ) from None
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -128,7 +130,7 @@ class Postgres:
         with connection.cursor() as cursor:
             cursor.execute(f"select pg_try_advisory_lock{function}(%s)", [LOCK])
             if not cursor.fetchone()[0]:
-                self.say(f"Another process is using the warehouse; waiting to {what}.")
+                log.info(f"Another process is using the warehouse; waiting to {what}.")
                 cursor.execute(f"select pg_advisory_lock{function}(%s)", [LOCK])
         yield  # the lock ends with the connection
 
@@ -140,7 +142,7 @@ class Postgres:
 
     def _wait_for_dbt(self, connection: Any) -> None:
         """A dbt process may outlive the step that held the lock for it: it is waited for."""
-        told = False
+        logged = False
         while True:
             with connection.cursor() as cursor:
                 cursor.execute(
@@ -148,9 +150,9 @@ class Postgres:
                 )
                 if not cursor.fetchone()[0]:
                     return
-            if not told:
-                self.say("A dbt run of an earlier build, or one outside cdp, is still at work; waiting for it to end.")
-                told = True
+            if not logged:
+                log.info("A dbt run of an earlier build, or one outside cdp, is still at work; waiting for it to end.")
+                logged = True
             time.sleep(0.5)
 
     @contextmanager
@@ -169,7 +171,7 @@ class Postgres:
     def load(self, streams: list[tuple[str, str]]) -> None:
         with self._connected() as connection, self._locked(connection, "", "load"):
             try:
-                postgres_load.load(connection, self.home, streams, self.say)
+                postgres_load.load(connection, self.home, streams)
             except psycopg2.Error as error:
                 with suppress(psycopg2.Error):
                     connection.rollback()
@@ -202,13 +204,13 @@ def _check_rights(cursor: Any) -> None:
     schemas = cursor.fetchall()
     missing = [name for name, there, _, may_create in schemas if not there and not may_create]
     if missing:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{_where()}: the user {user} may not create the schemas {', '.join(missing)}. As its owner: "
             f'grant create on database "{database}" to "{user}".'
         )
     closed = [name for name, there, usable, _ in schemas if there and not usable]
     if closed:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{_where()}: the user {user} has no rights in the schemas {', '.join(closed)}. As their owner: "
             f'grant usage, create on schema {", ".join(closed)} to "{user}".'
         )
@@ -218,7 +220,7 @@ def _check_rights(cursor: Any) -> None:
         [list(SCHEMAS)])  # fmt: skip
     [(example, owner, count)] = cursor.fetchall()
     if count:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"{_where()}: {count} relations, {example} for one, belong to another user, and the user {user} cannot replace "
             f'them. Run as that user, or as an administrator: grant "{owner}" to "{user}".'
         )

@@ -9,6 +9,7 @@ same on either engine. What PostgreSQL cannot hold (NaN, what is nested too deep
 reason: it is quarantined like any other, and the counts add up.
 """
 
+import logging
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ import duckdb
 import pyarrow as pa
 
 from cdp_orchestration.delivery.ledger import Ledger, literals
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Batch, Landing
 from cdp_orchestration.landing.records import strict
 from cdp_orchestration.unambiguous import DEEPEST
-from cdp_orchestration.warehouse.engine import Say
+
+log = logging.getLogger("cdp")
 
 TEXT = 'text collate "C"'
 # As the macro without_null_character (macros/dialect/json.sql) has it, by which the other engines read a record.
@@ -53,16 +55,16 @@ LEDGER_KEY = "create unique index if not exists _ledger_key on landing._ledger (
 LEDGER_GREW = f"alter table landing._ledger add column destination {TEXT}, add column address {TEXT}"
 
 
-def load(connection: Any, home: Home, streams: list[tuple[str, str]], say: Say) -> None:
-    """Loads what the database does not have yet. Raises StopAndTell where it belongs to another home."""
+def load(connection: Any, home: Home, streams: list[tuple[str, str]]) -> None:
+    """Loads what the database does not have yet. Raises NeedsAPerson where it belongs to another home."""
     landing, ledger = Landing(home.landing), Ledger(home.deliveries)
     with landing.reading():
-        _load_landing(connection, home, landing, streams, say)
+        _load_landing(connection, home, landing, streams)
     with ledger.reading():
         _load_ledger(connection, home, ledger)
 
 
-def _load_landing(connection: Any, home: Home, landing: Landing, streams: list[tuple[str, str]], say: Say) -> None:
+def _load_landing(connection: Any, home: Home, landing: Landing, streams: list[tuple[str, str]]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("select nspname from pg_namespace where nspname = 'landing'")
         if not cursor.fetchall():
@@ -86,14 +88,14 @@ def _load_landing(connection: Any, home: Home, landing: Landing, streams: list[t
     batches = landing.batches()
     foreign = sorted(set(loaded) - {batch.batch_id for batch in batches}, key=lambda batch_id: loaded[batch_id])
     if foreign:
-        raise StopAndTell(
+        raise NeedsAPerson(
             f"The database holds batch {foreign[0]}, which is not in {home.landing}: it belongs to another CDP_HOME, or "
             "landed files were removed. Point PGDATABASE to a database of its own, or CDP_HOME to the home it belongs to."
         )
     for batch in batches:
         if batch.batch_id not in loaded and (batch.source, batch.stream) in streams:
             _load_batch(connection, home, batch)
-            say(f"loaded {batch.source}.{batch.stream}: batch {batch.batch_seq}, {batch.records} records")
+            log.info(f"loaded {batch.source}.{batch.stream}: batch {batch.batch_seq}, {batch.records} records")
 
 
 def _load_batch(connection: Any, home: Home, batch: Batch) -> None:
@@ -109,7 +111,7 @@ def _load_batch(connection: Any, home: Home, batch: Batch) -> None:
                 )
             if cursor.rowcount != batch.records:
                 cursor.execute("rollback")
-                raise StopAndTell(
+                raise NeedsAPerson(
                     f"{batch.path}: {cursor.rowcount} records were read, but its manifest says {batch.records}. Restore "
                     "the file from a backup; nothing of it was loaded."
                 )

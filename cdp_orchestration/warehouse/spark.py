@@ -21,12 +21,12 @@ import duckdb
 
 from cdp_orchestration import compacted
 from cdp_orchestration.delivery.ledger import Ledger, literals
-from cdp_orchestration.errors import StopAndTell
+from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.warehouse import file_lock
 from cdp_orchestration.warehouse.duckdb import DuckDBReading
-from cdp_orchestration.warehouse.engine import NothingBuilt, Say
+from cdp_orchestration.warehouse.engine import NothingBuilt
 
 JAVA = 17
 BATCHES = (
@@ -39,9 +39,8 @@ class Spark:
     name = "spark"
     always_full = True
 
-    def __init__(self, home: Home, say: Say) -> None:
+    def __init__(self, home: Home) -> None:
         self.home = home
-        self.say = say
         self.folder = home.root / "spark"
 
     def where(self) -> str:
@@ -58,21 +57,21 @@ class Spark:
         try:
             done = subprocess.run([java, "-version"], capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError):
-            raise StopAndTell(f"CDP_TARGET=spark: there is no Java at {java}. {remedy}") from None
+            raise NeedsAPerson(f"CDP_TARGET=spark: there is no Java at {java}. {remedy}") from None
         found = re.search(r'version "(\d+)', done.stderr + done.stdout)
         if not found or int(found.group(1)) < JAVA:
-            told = (done.stderr or done.stdout).partition("\n")[0]
-            raise StopAndTell(f"CDP_TARGET=spark: {java} is too old ({told}). {remedy}")
+            version = (done.stderr or done.stdout).partition("\n")[0]
+            raise NeedsAPerson(f"CDP_TARGET=spark: {java} is too old ({version}). {remedy}")
 
     def exists(self) -> bool:
         return any(self.folder.glob("warehouse/staging.db/builds/*.parquet"))
 
     def writing(self) -> AbstractContextManager[None]:
-        return file_lock.writing(self.home, self.say)
+        return file_lock.writing(self.home)
 
     @contextmanager
     def reading(self) -> Iterator[DuckDBReading]:
-        with file_lock.reading(self.home, self.say):
+        with file_lock.reading(self.home):
             if not self.exists():
                 raise NothingBuilt(f"There is no warehouse at {self.folder} yet: run `cdp run` (or `cdp demo`) first.")
             with duckdb.connect(":memory:") as connection:

@@ -12,7 +12,7 @@ from cdp_orchestration.demo.company.truth import Notes
 from cdp_orchestration.demo.company.web import JUNK, Arrival, Message
 
 ENVELOPE_DAY = 47
-"""On this day (0-based) the morning's messages come as batch envelopes, in a file of their own."""
+"""On this day (0-based) the morning's messages come as batch envelopes, in a separate file."""
 
 _GROUPS = ("Quinta do Vale Hiking Club", "Halden & Partners", "Orchestra of the North Shore")
 

@@ -18,7 +18,7 @@ _LOWER = {"email", "android_id", "ios_id", "android_idfa", "ios_idfa"}
 
 
 class Notes:
-    """What the records show, each with the day on which it became visible, so that any prefix can be told."""
+    """What the records show, each with the day on which it became visible, so that any prefix can be judged."""
 
     def __init__(self) -> None:
         self._owners: dict[tuple[str, str], dict[int, int]] = {}

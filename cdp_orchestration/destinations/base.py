@@ -1,0 +1,93 @@
+"""What a kind of destination must do. A new kind is one Python file in this folder with a subclass of Destination.
+
+A destination sends what it is given and says what became of each row. It knows nothing of plans, ledgers, models or
+Dagster. What to raise decides what delivery does next:
+
+    Refused       the other side will not take this batch: it is halved until the bad row stands alone
+    TryAgain      a passing fault, after the connector's own bounded retries: the rows stay owed (better: NoAnswer)
+    NeedsAPerson  a person must act (credentials, configuration): delivery stops at once
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pydantic
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One row to send. `operation` is add, update or remove.
+
+    `fields` are JSON values by name (a remove's are the identifiers that the destination was sent before);
+    `identifiers` are those that name the person. An `idempotency_key` seen before is a replay of the same operation.
+    """
+
+    operation: str
+    row_key: str
+    fields: dict[str, Any]
+    idempotency_key: str
+    identifiers: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one row: `status` is accepted or refused, `code` and `message` are the other side's words."""
+
+    row_key: str
+    status: str
+    code: str = ""
+    message: str = ""
+
+
+class DestinationConfig(pydantic.BaseModel):
+    """What every kind's configuration has. It must also accept text fields that hold a template (`{{ env.X }}`)."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    kind: str = pydantic.Field(
+        description="The kind of destination: the name of a file in cdp_orchestration/destinations."
+    )
+    batch_size: int | None = pydantic.Field(
+        default=None, ge=1, description="The most operations that go out together; leave out for the kind's own number."
+    )
+
+
+class Destination(ABC):
+    """One connected destination. Secrets in its Config are SecretStr, so that no log shows them.
+
+    `batch_size` is the most operations that one `send` takes; None: the whole plan at once.
+    `ordered` says that a batch is applied in its order and whole or not at all, so that the removal and the new
+    addition of one row may share it.
+    """
+
+    kind: ClassVar[str]
+    Config: ClassVar[type[DestinationConfig]]
+    batch_size: int | None = None
+    ordered: bool = False
+
+    def __init__(self, config: Any, home_root: Path) -> None:
+        """`config` is an instance of this kind's Config, rendered; `home_root` is CDP_HOME, absolute."""
+        self.config = config
+        if config.batch_size is not None:
+            self.batch_size = config.batch_size
+        self.home_root = Path(home_root)
+
+    @abstractmethod
+    def address(self) -> str:
+        """Where the rows go, in one spelling: what was sent is remembered per destination and address, so that another
+        address starts empty. The settings that make it: a URL, a folder, an account with its list. Never a secret, nor
+        a version of the other side's API. Asks nobody.
+        """
+
+    @abstractmethod
+    def send(self, sync: str, run_id: str, operations: list[Operation]) -> list[Outcome]:
+        """Sends one batch and returns one Outcome per operation, in the same order.
+
+        Sending a batch again with the same idempotency keys must do no harm. Raises Refused, TryAgain (NoAnswer)
+        or NeedsAPerson, as the module says.
+        """
+
+    def close(self) -> None:  # noqa: B027 (most kinds hold nothing open)
+        """Lets go of connections."""
