@@ -1,12 +1,7 @@
-<<<<<<< HEAD
 -- A message in the warehouse comes from a landed record that was accepted. A row here is a message
 -- without one.
 {% set first_seq = first_batch_to_check() %}
 
-=======
--- A message in the warehouse comes from a landed record that was accepted.
--- A row here is a message without one.
->>>>>>> ws-sql
 select messages.message_id
 from {{ ref('messages') }} as messages
 left join {{ ref('intake') }} as intake

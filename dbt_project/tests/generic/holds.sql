@@ -1,26 +1,22 @@
 {# What a model promises, as one check: one query, which has a row for each promise that is broken
    and says by how many rows.
 
-<<<<<<< HEAD
-never_null: columns. unique: columns, lists of columns that are unique together, or {columns: [...], where: "condition"}.
-accepted_values: {column: [values]}. relationships: {column: {to: "{{ ref('model') }}", field: column}}; a null relates to nothing.
-this_build: the condition that the rows of this build meet, for a relation that keeps those of earlier ones: a check that passed in the build
-before looks at these and at what they collide with. It looks at everything at a full refresh, with `cdp check --data`, and until it passes
-where it failed. #}
-{% test holds(model, never_null=[], unique=[], accepted_values={}, relationships={}, this_build=none) %}
-{{ cdp.broken_promises(
-    model, never_null, unique, accepted_values, relationships,
-    this_build=this_build if this_build and cdp.looks_at_this_build() else none,
-) }}
-=======
    never_null: columns.
    unique: columns, lists of columns that are unique together, or
      {columns: [...], where: "condition"}.
    accepted_values: {column: [values]}.
-   relationships: {column: {to: "{{ ref('model') }}", field: column}}; a null relates to nothing. #}
-{% test holds(model, never_null=[], unique=[], accepted_values={}, relationships={}) %}
-{{ cdp.broken_promises(model, never_null, unique, accepted_values, relationships) }}
->>>>>>> ws-sql
+   relationships: {column: {to: "{{ ref('model') }}", field: column}}; a null relates to nothing.
+   this_build: the condition that the rows of this build meet, for a relation that keeps those of
+     earlier ones. A check that passed in the build before looks at these, and at what their keys
+     collide with. It looks at everything at a full refresh, with `cdp check --data`, and from a
+     failure on until it passes. #}
+{% test holds(
+    model, never_null=[], unique=[], accepted_values={}, relationships={}, this_build=none
+) %}
+{{ cdp.broken_promises(
+    model, never_null, unique, accepted_values, relationships,
+    this_build=this_build if this_build and cdp.looks_at_this_build() else none,
+) }}
 {% endtest %}
 
 {# An audience: its members are people, each once, and exactly those who were seen to enter and not
