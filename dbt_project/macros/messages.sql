@@ -55,9 +55,17 @@
     end
 {%- endmacro %}
 
-{# message_id of a record without a key: equal records of one file are told apart by their ordinal, so honest repeats stay. #}
+{# message_id of a record without a key, for a staging model that numbers equal records of a file
+   itself. (One that gives no id, no key and `record_hash` leaves that to fates.) #}
 {% macro keyless_message_id(source, stream, record, ordinal) -%}
-    {{ dbt.hash("'" ~ source ~ '|' ~ stream ~ "|' || " ~ record ~ " || '|' || cast(" ~ ordinal ~ ' as ' ~ dbt.type_string() ~ ')') }}
+    {{ cdp.hash_of_keyless("'" ~ source ~ "'", "'" ~ stream ~ "'", record, ordinal) }}
+{%- endmacro %}
+
+{% macro hash_of_keyless(source, stream, record, ordinal) -%}
+    {{ dbt.hash(
+        source ~ " || '|' || " ~ stream ~ " || '|' || " ~ record
+        ~ " || '|' || cast(" ~ ordinal ~ ' as ' ~ dbt.type_string() ~ ')'
+    ) }}
 {%- endmacro %}
 
 {# identifiers as a JSON array of {type, value}: `values` maps type to expression (or a list of them); null and blank are left out.

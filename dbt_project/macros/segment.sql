@@ -122,8 +122,6 @@ from (
 {%- endmacro %}
 
 {% macro segment_messages(relation, timezone='UTC', regulation='gdpr') -%}
-{%- set source_name = relation.identifier.split('__')[0] -%}
-{%- set stream_name = relation.identifier.split('__')[1] -%}
 {%- set device = "lower(device_type)" -%}
 -- A record that is valid JSON but no object has no fields; it is refused for that, not for the fields it lacks.
 with objects as (
@@ -173,43 +171,11 @@ given as (
     from judged
 ),
 
--- Equal records without a messageId are told apart by their place among their equals in the file. Most records have one: the
--- others are looked up again, by hashes, or every record would be sorted with all that it holds. (A messageId that is no text
--- or number is none; a text that only looks so is counted in vain.)
-keyless as (
-    select
-        batch_seq,
-        record_no,
-        item_no,
-        row_number() over (partition by batch_seq, file, body_hash order by record_no, item_no) as ordinal
-    from (
-        select
-            batch_seq,
-            record_no,
-            item_no,
-            file,
-            {{ dbt.hash('body') }} as body_hash
-        from (
-            select
-                *,
-                {{ cdp.json_text('document', ['messageId']) }} as message_id
-            from (
-                {{ cdp.segment_items(relation) }}
-            ) as items
-            where {{ cdp.holds_object('ltrim(body)') }}
-        ) as identified
-        where
-            not coalesce({{ cdp.has_text('message_id') }}, false)
-            or {{ cdp.holds_object('message_id') }} or {{ cdp.holds_array('message_id') }} or message_id in ('true', 'false')
-    ) as hashed
-),
-
 -- A device's clock may be wrong: what it calls `sent` was really the moment of receipt, less the way. Where
 -- originalTimestamp is there, that is what the device said, and `timestamp` was corrected already.
 corrected as (
     select
-        given.*,
-        keyless.ordinal,
+        *,
         coalesce(given_text, original_text) as occurred_text,
         coalesce(given_at, original_at) as claimed_at,
         case
@@ -219,25 +185,18 @@ corrected as (
             else coalesce(given_at, original_at)
         end as corrected_at
     from given
-    left join keyless
-        on keyless.batch_seq = given.batch_seq and keyless.record_no = given.record_no and keyless.item_no = given.item_no
-        and given.own_id is null
 )
 
 select
     {{ cdp.record_columns() }},
-    case
-        when own_id is not null then own_id
-        -- Without an id and without a time, the file that they came in tells equal messages apart, too.
-        when body is not null then {{ cdp.keyless_message_id(
-            source_name, stream_name,
-            'case when ' ~ cdp.has_text('given_time') ~ ' or ' ~ cdp.has_text('original_time')
-            ~ " then body else coalesce(file || '|', '') || body end",
-            'ordinal',
-        ) }}
-    end as message_id,
+    own_id as message_id,
     cast(null as {{ dbt.type_string() }}) as record_key,
-    cast(null as {{ dbt.type_string() }}) as record_hash,
+    -- A record without an id is known by what it says; without a time, by its file, too.
+    case
+        when own_id is not null then null
+        when {{ cdp.has_text('given_time') }} or {{ cdp.has_text('original_time') }} then body
+        else coalesce(file || '|', '') || body
+    end as record_hash,
     type,
     case when type = 'track' then event when type in ('page', 'screen') then coalesce(name, category) end as event_name,
     occurred_text,

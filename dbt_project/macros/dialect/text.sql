@@ -32,9 +32,19 @@
     {{ expression }} rlike '{{ pattern | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro %}
 
-{# Whether a text holds more than blanks: the same ones on every engine. (What trims, identity does: spelling.sql.) #}
+{# Whether a text holds more than blanks: the same ones on every engine. (What trims, identity does:
+   spelling.sql.) #}
 {% macro has_text(expression) -%}
+    {{ return(adapter.dispatch('has_text', 'cdp')(expression)) }}
+{%- endmacro %}
+
+{% macro default__has_text(expression) -%}
     {{ cdp.matches_pattern(expression, '[^ \\t\\r\\n\\f]') }}
+{%- endmacro %}
+
+{# What begins with a letter or a sign has text; the pattern, which is dear, is for the others. #}
+{% macro duckdb__has_text(expression) -%}
+    ({{ expression }} >= '!' or {{ cdp.default__has_text(expression) }})
 {%- endmacro %}
 
 {# A text with another in place of each match; \1 is what the first group matched. #}

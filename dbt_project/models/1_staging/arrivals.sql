@@ -1,5 +1,5 @@
--- What this build takes in: every message in the batches that no earlier build read, and why it cannot become one of ours.
--- One row per message found in a landed record; replaced by each build.
+-- What this build takes in: every message in the batches that no earlier build read, and why it
+-- cannot become one of ours. One row per message found in a landed record; replaced by each build.
 -- depends_on: {{ ref('builds') }}
 {{ config(materialized='intermediate') }}
 
@@ -27,18 +27,24 @@ with candidates as (
     {% endfor %}
 ),
 
--- Why a record cannot become a message. The first reason that applies is the one that is told.
+-- Why a record cannot become a message. The first reason that applies is the one that is shown.
 judged as (
     select
         candidates.*,
         case
             when read_error is not null then 'unreadable'
             when payload is null then 'unreadable'
-            when message_id is null and record_key is null and missing_field is null then 'not_an_object'
+            when
+                message_id is null and record_key is null and record_hash is null
+                and missing_field is null then 'not_an_object'
             when missing_field is not null then 'missing_field'
-            when type not in ('identify', 'track', 'page', 'screen', 'group', 'alias') then 'unknown_type'
+            when
+                type not in ('identify', 'track', 'page', 'screen', 'group', 'alias')
+                then 'unknown_type'
             when occurred_is_impossible then 'impossible_timestamp'
-            when identifiers = '[]' and not coalesce({{ has_text('previous_id') }}, false) then 'no_identifier'
+            when
+                identifiers = '[]'
+                and not coalesce({{ has_text('previous_id') }}, false) then 'no_identifier'
             when occurred_at > {{ plus('received_at', hours=24) }} then 'future_timestamp'
         end as reason
     from candidates
@@ -70,10 +76,14 @@ select
     end as detail,
     case
         when field_faults is not null or unusable_field is not null
-            then nullif('[' || {{ join_parts([inner_faults('field_faults'), inner_faults('unusable_field')]) }} || ']', '[]')
+            then nullif('[' || {{ join_parts([
+                inner_faults('field_faults'), inner_faults('unusable_field'),
+            ]) }} || ']', '[]')
     end as unusable_field,
     -- What the quarantine will show.
-    case when reason is not null or field_faults is not null or unusable_field is not null then payload end as payload,
+    case
+        when reason is not null or field_faults is not null or unusable_field is not null then payload
+    end as payload,
     message_id,
     type,
     event_name,
@@ -83,7 +93,9 @@ select
     previous_id,
     traits,
     -- What else an identify says of the person; it counts behind traits.
-    case when type = 'identify' and context like '%"traits"%' then {{ json_text('context', ['traits']) }} end as context_traits,
+    case
+        when type = 'identify' and context like '%"traits"%' then {{ json_text('context', ['traits']) }}
+    end as context_traits,
     properties,
     context,
     consent

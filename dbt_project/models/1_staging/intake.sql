@@ -1,9 +1,10 @@
--- The fate of everything that landed. One row per landed record. It is written last, once messages and quarantine hold
--- their share, so a build that dies in between takes the same batches in again.
+-- The fate of everything that landed. One row per landed record. It is written last, once messages
+-- and quarantine hold their share, so a build that dies in between takes the same batches in again.
 -- depends_on: {{ ref('messages') }}
 -- depends_on: {{ ref('quarantine') }}
 {{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='batch_id') }}
 
+{% if holds_any(ref('fates'), {'envelopes': 'item_no > 0'}).envelopes %}
 select
     batch_id,
     record_no,
@@ -20,3 +21,16 @@ select
     max(record_hash) as record_hash
 from {{ ref('fates') }}
 group by batch_id, record_no, source, stream, batch_seq
+{% else %}
+-- Each record is a message.
+select
+    batch_id,
+    record_no,
+    source,
+    stream,
+    fate,
+    batch_seq,
+    record_key,
+    record_hash
+from {{ ref('fates') }}
+{% endif %}

@@ -18,7 +18,8 @@ select
         else
             substring(arrivals.identifiers, 1, length(arrivals.identifiers) - 1)
             || case when arrivals.identifiers = '[]' then '' else ',' end
-            || '{"type":"' || case when fates.names_user_id then 'user_id' else 'anonymous_id' end
+            || '{"type":"'
+            || case when fates.names_user_id then 'user_id' else 'anonymous_id' end
             || '","value":' || {{ json_quote('arrivals.previous_id') }} || '}]'
     end as identifiers,
     arrivals.traits,

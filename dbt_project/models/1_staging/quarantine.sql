@@ -1,4 +1,5 @@
--- What was refused and why: whole records, and single fields of messages that stay. One row per refusal.
+-- What was refused and why: whole records, and single fields of messages that stay. One row per
+-- refusal.
 {{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='batch_id') }}
 
 with records_kept as (
@@ -32,7 +33,8 @@ messages_with_faults as (
 -- Each {field, reason, detail} of theirs.
 faults as (
     {{ explode_array(
-        'messages_with_faults', ['batch_id', 'record_no', 'message_id', 'source', 'stream', 'file', 'payload', 'batch_seq'],
+        'messages_with_faults',
+        ['batch_id', 'record_no', 'message_id', 'source', 'stream', 'file', 'payload', 'batch_seq'],
         'unusable_field'
     ) }}
 ),
@@ -60,7 +62,9 @@ refusals as (
         arrivals.reason,
         case
             when records_kept.batch_id is null then arrivals.field
-            else 'batch[' || cast(arrivals.item_no as {{ dbt.type_string() }}) || ']' || coalesce('.' || arrivals.field, '')
+            else
+                'batch[' || cast(arrivals.item_no as {{ dbt.type_string() }}) || ']'
+                || coalesce('.' || arrivals.field, '')
         end as field,
         arrivals.payload,
         arrivals.detail,

@@ -1,5 +1,5 @@
--- Every message with the person it belongs to now. One row per message; profile_id is null where nobody could be told.
--- A build adds new messages and rewrites those whose person changed.
+-- Every message with the person it belongs to now. One row per message; profile_id is null where
+-- nobody is known. A build adds new messages and rewrites those whose person changed.
 {{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='message_id') }}
 -- depends_on: {{ ref('merges') }}
 
