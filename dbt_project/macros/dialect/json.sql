@@ -59,8 +59,11 @@ from {{ source_sql }} as records
 {% macro duckdb__with_json_fields(source_sql, column, fields, raw) -%}
 {%- set texts, values = [], [] -%}
 {%- for name in fields -%}{%- do (values if name in raw else texts).append(name) -%}{%- endfor -%}
+{%- set lists = {} -%}
+{%- if texts -%}{%- do lists.update({'parsed_texts': ('json_extract_string', texts)}) -%}{%- endif -%}
+{%- if values -%}{%- do lists.update({'parsed_values': ('json_extract', values)}) -%}{%- endif -%}
 select
-    parsed.* exclude (parsed_texts, parsed_values),
+    parsed.* exclude ({{ lists | join(', ') }}),
     {% for name in fields -%}
     {% if name in raw -%}
     nullif(cast(parsed.parsed_values[{{ values.index(name) + 1 }}] as varchar), 'null') as {{ name }}{{ ',' if not loop.last }}
@@ -71,12 +74,11 @@ select
 from (
     select
         records.*,
-        json_extract_string(records.{{ column }}, [
-            {% for name in texts %}'{{ cdp.json_path(fields[name]) }}'{{ ', ' if not loop.last }}{% endfor %}
-        ]) as parsed_texts,
-        json_extract(records.{{ column }}, [
-            {% for name in values %}'{{ cdp.json_path(fields[name]) }}'{{ ', ' if not loop.last }}{% endfor %}
-        ]) as parsed_values
+        {%- for name, (function, names) in lists.items() %}
+        {{ function }}(records.{{ column }}, [
+            {% for each in names %}'{{ cdp.json_path(fields[each]) }}'{{ ', ' if not loop.last }}{% endfor %}
+        ]) as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from {{ source_sql }} as records
 ) as parsed
 {%- endmacro %}

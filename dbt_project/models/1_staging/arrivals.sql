@@ -12,6 +12,9 @@
     ('web', 'events'): ref('stg_web__events'),
 } %}
 {% set window = build_window() %}
+{% set properties = catalogue_properties() %}
+{% set has_faults = 'field_faults is not null or unusable_field is not null'
+    ~ (' or wrong_types is not null' if properties else '') %}
 
 with candidates as (
     {% for (source_name, stream_name), relation in with_news(streams, window).items() %}
@@ -48,7 +51,19 @@ judged as (
             when occurred_at > {{ plus('received_at', hours=24) }} then 'future_timestamp'
         end as reason
     from candidates
-)
+){% if properties %},
+
+typed as (
+    {{ with_typed_properties('judged', 'properties', properties) }}
+),
+
+-- A property of another type than the catalogue says: the message stays, without it.
+faulted as (
+    select
+        *,
+        nullif({{ wrong_types(properties) }}, '') as wrong_types
+    from typed
+){% endif %}
 
 select
     source,
@@ -75,14 +90,14 @@ select
         when reason in ('impossible_timestamp', 'future_timestamp') then occurred_text
     end as detail,
     case
-        when field_faults is not null or unusable_field is not null
+        when {{ has_faults }}
             then nullif('[' || {{ join_parts([
                 inner_faults('field_faults'), inner_faults('unusable_field'),
-            ]) }} || ']', '[]')
+            ] + (['wrong_types'] if properties else [])) }} || ']', '[]')
     end as unusable_field,
     -- What the quarantine will show.
     case
-        when reason is not null or field_faults is not null or unusable_field is not null then payload
+        when reason is not null or {{ has_faults }} then payload
     end as payload,
     message_id,
     type,
@@ -99,4 +114,4 @@ select
     properties,
     context,
     consent
-from judged
+from {{ 'faulted' if properties else 'judged' }}

@@ -3,29 +3,53 @@
 {{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='message_id') }}
 -- depends_on: {{ ref('merges') }}
 
+{% set properties = catalogue_properties() %}
+
+with owned as (
+    select
+        messages.message_id,
+        set_owners.profile_id,
+        messages.type,
+        messages.event_name,
+        messages.occurred_at,
+        messages.received_at,
+        messages.source,
+        messages.properties,
+        messages.arrival
+    from {{ ref('messages') }} as messages
+    left join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
+    {% if is_incremental() %}
+    -- New messages, and those of people who were absorbed or split, or who were nobody.
+    where
+        messages.arrival > (select coalesce(max(written.arrival), -1) from {{ this }} as written)
+        or messages.message_id in (
+            select earlier.message_id
+            from {{ this }} as earlier
+            left join (
+                select distinct from_profile_id
+                from {{ ref('merges') }}
+            ) as left_behind on left_behind.from_profile_id = earlier.profile_id
+            where earlier.profile_id is null or left_behind.from_profile_id is not null
+        )
+    {% endif %}
+){% if properties %},
+
+typed as (
+    {{ with_typed_properties('owned', 'properties', properties) }}
+){% endif %}
+
 select
-    messages.message_id,
-    set_owners.profile_id,
-    messages.type,
-    messages.event_name,
-    messages.occurred_at,
-    messages.received_at,
-    messages.source,
-    messages.properties,
-    messages.arrival
-from {{ ref('messages') }} as messages
-left join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
-{% if is_incremental() %}
--- New messages, and those of people who were absorbed or split, or who were nobody.
-where
-    messages.arrival > (select coalesce(max(written.arrival), -1) from {{ this }} as written)
-    or messages.message_id in (
-        select earlier.message_id
-        from {{ this }} as earlier
-        left join (
-            select distinct from_profile_id
-            from {{ ref('merges') }}
-        ) as left_behind on left_behind.from_profile_id = earlier.profile_id
-        where earlier.profile_id is null or left_behind.from_profile_id is not null
-    )
-{% endif %}
+    message_id,
+    profile_id,
+    type,
+    event_name,
+    occurred_at,
+    received_at,
+    source,
+    properties,
+    arrival{{ ',' if properties }}
+    {% for name, property in properties.items() -%}
+    cast(typed_{{ loop.index }} as {{ property_types()[property['type']] }}) as {{ column_name(name) }}
+    {{- ',' if not loop.last }}
+    {% endfor %}
+from {{ 'typed' if properties else 'owned' }}
