@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tests import parsed
+from tests.support import parsed
 
 
 def pytest_configure(config: pytest.Config) -> None:
