@@ -14,6 +14,8 @@ from tests.support import parsed, warm
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHARED = PROJECT.parent / "shared"
+# Of the environment, what a platform's processes get: dbt reads all of it again for every line that it logs.
+INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_", "TZ", "TMPDIR", "PG", "DBT_", "DAGSTER_DISABLE", "DO_NOT_TRACK", "JAVA", "SPARK")  # fmt: skip
 
 
 @dataclass
@@ -33,6 +35,10 @@ class Platform:
     def python(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return warm.python(list(arguments), self.project, self.environment(**environment))
 
+    def started(self, *arguments: str, **environment: str) -> warm.Process:
+        """A process that goes on beside the test."""
+        return warm.started(list(arguments), self.project, self.environment(**environment))
+
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """`cdp run`, which must go well."""
         done = self.cdp("run", *arguments, **environment)
@@ -40,9 +46,7 @@ class Platform:
         return done
 
     def environment(self, **more: str) -> dict[str, str]:
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("CDP_", "CRM_", "DAGSTER_HOME"))
-        }
+        kept = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
         return {**kept, "CDP_HOME": str(self.root), "PYTHONPATH": str(self.project), **self.engine, **more}
 
     def drop(self, name: str, messages: list[dict[str, Any] | str]) -> None:
@@ -82,5 +86,5 @@ def dbt(project: Path, home: Path, *arguments: str, **environment: str) -> subpr
     return platform.python(
         "-c", "from dbt.cli.main import cli; cli(prog_name='dbt')", "--no-use-colors", *arguments,
         "--profiles-dir", str(project / "profiles"), "--target-path", str(home / "dbt"), "--log-path", str(home / "dbt"),
-        **environment,
+        **{"DBT_LOG_LEVEL_FILE": "none", **environment},
     )  # fmt: skip
