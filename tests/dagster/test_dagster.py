@@ -10,58 +10,7 @@ import pytest
 
 from tests.builds.test_bad_input import copied_project
 from tests.support.harness import Platform
-
-ME = {
-    "type": "identify",
-    "userId": "u1",
-    "traits": {"email": "u1@x.example"},
-    "timestamp": "2026-10-01T00:00:00Z",
-    "context": {"consent": {"categoryPreferences": {"email_marketing": True}}},
-}
-ORDER = {
-    "type": "track",
-    "event": "Order Completed",
-    "userId": "u1",
-    "timestamp": "2026-10-01T00:00:00Z",
-    "properties": {"order_id": "o1", "total": 3000},
-}
-
-IN_ONE_RUN = """
-import dagster as dg
-from cdp_orchestration.components.run_pass import load_definitions
-from cdp_orchestration.cli.start import ready_home
-ready_home()
-definitions = load_definitions()
-with dg.DagsterInstance.get() as instance:
-    result = definitions.resolve_job_def({job!r}).execute_in_process(instance=instance, raise_on_error=False)
-    print("SUCCESS", result.success)
-    for event in result.all_events:
-        if event.is_step_failure:
-            print("FAILED", event.step_key, event.step_failure_data.user_failure_data)
-        if event.event_type_value == "STEP_START":
-            print("STARTED", event.step_key)
-"""
-CONDITIONS = """
-import dagster as dg
-from cdp_orchestration.components.run_pass import load_definitions
-from cdp_orchestration.cli.start import ready_home
-ready_home()
-with dg.DagsterInstance.get() as instance:
-    definitions = load_definitions()
-    before = dg.evaluate_automation_conditions(definitions, instance)
-    print("AT FIRST", before.total_requested)
-    definitions.resolve_job_def("build").execute_in_process(instance=instance, raise_on_error=False)
-    after = dg.evaluate_automation_conditions(definitions, instance, cursor=before.cursor)
-    asked = [key.to_user_string() for key in definitions.resolve_asset_graph().materializable_asset_keys
-             if after.get_num_requested(key)]
-    print("THEN", *sorted(asked))
-"""
-
-
-def python(platform: Platform, code: str) -> str:
-    done = platform.python("-c", code)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return done.stdout
+from tests.support.in_dagster import ME, ORDER, ran
 
 
 @pytest.fixture(scope="module")
@@ -139,35 +88,53 @@ def test_schedules_stand_where_data_enters_and_the_activation_sensor_has_a_name(
 
 @pytest.fixture(scope="module")
 def changeable(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    """A platform on a copy of the project, built once: with one person, who is a VIP and wants the newsletter."""
+    """A platform on a copy of the project, with one person, who is a VIP and wants the newsletter."""
     folder = tmp_path_factory.mktemp("changeable")
     platform = Platform(folder / "home", copied_project(folder))
     platform.drop("a.jsonl", [ME, ORDER])
-    platform.run("--no-deliver")
     return platform
 
 
-def test_the_activation_condition_asks_for_a_sync_with_new_data_once_its_checks_passed(changeable: Platform) -> None:
-    told = python(changeable, CONDITIONS)
-    assert "AT FIRST 0" in told
-    assert "THEN crm/newsletter_to_crm sales_desk/vips_to_file" in told
+@pytest.fixture(scope="module")
+def when_fine(changeable: Platform) -> list[str]:
+    return ran(changeable, "pull", "tick", "build", "tick")
+
+
+@pytest.fixture(scope="module")
+def when_broken(changeable: Platform, when_fine: list[str]) -> list[str]:
+    """With a check of what a sync sends that fails."""
     broken = changeable.project / "dbt_project" / "tests" / "no_vip_is_sent.sql"
     broken.write_text("select row_key from {{ ref('vips_to_file') }}")
-    assert "THEN crm/newsletter_to_crm\n" in python(changeable, CONDITIONS)
+    told = ran(changeable, "tick", "build", "tick", "deliver", "__ASSET_JOB")
     broken.unlink()
+    return told
 
 
-def test_a_failed_check_holds_the_push_in_the_same_run_and_in_a_later_one(changeable: Platform) -> None:
-    broken = changeable.project / "dbt_project" / "tests" / "nobody_is_a_vip.sql"
-    broken.write_text("select profile_id from {{ ref('vips') }}")
-    same_run = python(changeable, IN_ONE_RUN.format(job="__ASSET_JOB"))
+def test_the_activation_condition_asks_for_a_sync_with_new_data_once_its_checks_passed(
+    when_fine: list[str], when_broken: list[str]
+) -> None:
+    _, first, built, then = when_fine
+    assert "SUCCESS True" in built
+    assert first == "tick\nASKED\n"
+    assert then == "tick\nASKED crm/newsletter_to_crm sales_desk/vips_to_file\n"
+    assert when_broken[2] == "tick\nASKED crm/newsletter_to_crm\n"
+
+
+def test_a_failed_check_holds_the_push_in_the_same_run_and_in_a_later_one(when_broken: list[str]) -> None:
+    _, _, _, later_run, same_run = when_broken
     assert "SUCCESS False" in same_run
-    assert "nobody_is_a_vip" in same_run
+    assert "no_vip_is_sent" in same_run
     assert "STARTED warehouse" in same_run
     assert "STARTED sales_desk__vips_to_file" not in same_run
-    later_run = python(changeable, IN_ONE_RUN.format(job="deliver"))
     assert "is held" in later_run
-    assert "nobody_is_a_vip" in later_run
+    assert "no_vip_is_sent" in later_run
+
+
+def test_a_pass_whose_checks_fail_names_them_and_delivers_once_they_pass(
+    changeable: Platform, when_broken: list[str]
+) -> None:
+    broken = changeable.project / "dbt_project" / "tests" / "nobody_is_a_vip.sql"
+    broken.write_text("select profile_id from {{ ref('vips') }}")
     twin = changeable.project / "dbt_project" / "models" / "5_audiences" / "vips.yml"
     held = twin.read_text()
     impossible = "- is_audience: {arguments: {accepted_values: {profile_id: [nobody]}}}"

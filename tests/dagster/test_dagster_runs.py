@@ -1,16 +1,12 @@
 """Runs that meet: two at once queue, and a killed one holds nobody up. One home, in the order of the file."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.dagster.test_dagster import IN_ONE_RUN, ME, ORDER
-from tests.support.harness import PROJECT, Platform
+from tests.support.harness import Platform
+from tests.support.in_dagster import ME, ORDER, steps
 
 
 @pytest.fixture(scope="module")
@@ -22,50 +18,31 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
 
 
 def test_two_passes_at_once_queue(platform: Platform) -> None:
-    command = [sys.executable, "-m", "cdp_orchestration.cli", "run"]
-    both = [
-        subprocess.Popen(
-            command,
-            cwd=PROJECT,
-            env=platform.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    outputs = [one.communicate(timeout=300)[0] for one in both]
-    assert [one.returncode for one in both] == [0, 0], outputs
-    assert any("waiting" in output for output in outputs)
+    both = [platform.started("-m", "cdp_orchestration.cli", "run") for _ in range(2)]
+    ended = [one.wait() for one in both]
+    assert [one.returncode for one in ended] == [0, 0], ended
+    assert any("waiting" in one.stdout + one.stderr for one in ended)
     assert platform.rows("select count(*) from staging.messages") == [(2,)]
     assert platform.rows("select count(*) from activation.deliveries") == [(1,)]
 
 
 def test_runs_of_the_same_warehouse_queue_in_dagster_too(platform: Platform) -> None:
-    """Two runs that know nothing of cdp's own lock: a schedule's and a sensor's, say."""
-    code = IN_ONE_RUN.format(job="build")
-    both = [
-        subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, env=platform.environment(), stdout=subprocess.PIPE,
-                         stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]  # fmt: skip
-    outputs = [one.communicate(timeout=300) for one in both]
-    assert all("SUCCESS True" in out for out, _ in outputs), outputs
+    """Two runs that know nothing of cdp's own lock: a schedule's and a sensor's, say. They build one layer."""
+    both = [platform.started("-c", steps("build", group="staging")) for _ in range(2)]
+    ended = [one.wait() for one in both]
+    assert all("SUCCESS True" in one.stdout for one in ended), ended
+    assert all("STARTED warehouse" in one.stdout for one in ended), ended
 
 
 def test_a_killed_run_does_not_hold_the_next_one_up(platform: Platform) -> None:
     platform.drop("b.jsonl", [{"type": "page", "userId": "u1", "messageId": "later"}])
-    victim = subprocess.Popen(
-        [sys.executable, "-c", IN_ONE_RUN.format(job="build")], cwd=PROJECT, env=platform.environment(),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    victim = platform.started("-c", steps("build"))
     deadline = time.monotonic() + 600
-    while time.monotonic() < deadline and not _dbt_children(victim.pid):
+    while time.monotonic() < deadline and victim.poll() is None and not _dbt_children(victim.pid):
         time.sleep(0.05)
     assert _dbt_children(victim.pid), "the build never started dbt"
     time.sleep(1.0)
-    os.killpg(victim.pid, signal.SIGKILL)
-    victim.wait()
+    victim.kill()
     done = platform.run()
     assert "killed run" in done.stdout
     assert platform.rows("select count(*) from staging.messages where message_id = 'later'") == [(1,)]

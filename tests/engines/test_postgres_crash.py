@@ -3,10 +3,6 @@
 Each moment is met exactly: the test holds a lock that the victim must wait for, kills it there, and lets go.
 """
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -18,8 +14,9 @@ import pytest
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.landing import Landing, Page, Record
 from tests.conftest import connect
-from tests.dagster.test_dagster import ME, ORDER
-from tests.support.harness import PROJECT, Platform
+from tests.support.harness import Platform
+from tests.support.in_dagster import ME, ORDER
+from tests.support.warm import Process
 
 LOAD = """
 from pathlib import Path
@@ -46,12 +43,8 @@ def waits(platform: Platform, application: str) -> bool:
     return bool(count)
 
 
-def killed_while(reached: Callable[[], bool], command: list[str], platform: Platform) -> None:
-    """Start it, wait for the moment, kill it and all of its children."""
-    victim = subprocess.Popen(
-        command, cwd=PROJECT, env=platform.environment(), start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+def killed_while(reached: Callable[[], bool], victim: Process) -> None:
+    """Wait for the moment, then kill it and all of its children."""
     try:
         deadline = time.monotonic() + 120
         while not reached():
@@ -59,8 +52,7 @@ def killed_while(reached: Callable[[], bool], command: list[str], platform: Plat
             assert time.monotonic() < deadline, "the moment never came"
             time.sleep(0.1)
     finally:
-        os.killpg(victim.pid, signal.SIGKILL)
-        victim.wait()
+        victim.kill()
 
 
 @pytest.mark.parametrize("moment", ["in the middle of the copy", "after the copy, before the file is recorded"])
@@ -68,10 +60,10 @@ def test_killed_while_loading(moment: str, postgres: dict[str, str], tmp_path: P
     platform = Platform(tmp_path, engine=postgres)
     landing = Landing(tmp_path / "landing")
     Ledger(tmp_path / "deliveries").prepare()
-    command = [sys.executable, "-c", LOAD.format(home=str(tmp_path))]
+    load = ["-c", LOAD.format(home=str(tmp_path))]
     platform.execute("drop schema if exists landing cascade")
     landing.land("web", "events", [Page([Record(f'{{"n":{n}}}', file="f") for n in range(10)], {})])
-    subprocess.run(command, env=platform.environment(), cwd=PROJECT, check=True)
+    assert platform.python(*load).returncode == 0
     landing.land("web", "events", [Page([Record(f'{{"n":{n}}}', file="g") for n in range(10, 5000)], {})])
     if moment == "in the middle of the copy":
         platform.execute(f"""
@@ -84,8 +76,8 @@ def test_killed_while_loading(moment: str, postgres: dict[str, str], tmp_path: P
         hold = "lock table landing._batches in share mode"
     with transaction(postgres) as cursor:
         cursor.execute(hold)
-        killed_while(lambda: waits(platform, "cdp"), command, platform)
-    subprocess.run(command, env=platform.environment(), cwd=PROJECT, check=True)
+        killed_while(lambda: waits(platform, "cdp"), platform.started(*load))
+    assert platform.python(*load).returncode == 0
     assert platform.rows("select count(*), count(distinct _payload) from landing.web__events") == [(5000, 5000)]
     assert platform.rows("select records from landing._batches order by batch_seq") == [(10,), (4990,)]
 
@@ -99,8 +91,8 @@ def test_killed_while_dbt_runs(postgres: dict[str, str], tmp_path: Path) -> None
     platform.drop("b.jsonl", [{"type": "page", "userId": "u1", "anonymousId": "n1", "messageId": "later"}])
     with transaction(postgres) as cursor:
         cursor.execute("lock table profiles.events in access exclusive mode")
-        command = [sys.executable, "-m", "cdp_orchestration.cli", "run"]
-        killed_while(lambda: waits(platform, "cdp dbt"), command, platform)
+        victim = platform.started("-m", "cdp_orchestration.cli", "run")
+        killed_while(lambda: waits(platform, "cdp dbt"), victim)
     assert platform.rows("select count(*) from staging.messages") == [(3,)]
     assert platform.rows("select count(*) from profiles.events") == [(2,)]
     done = platform.run()

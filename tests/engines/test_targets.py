@@ -10,8 +10,8 @@ import click.testing
 import pytest
 
 from tests.conftest import connect
-from tests.dagster.test_dagster import IN_ONE_RUN, ME
 from tests.support.harness import Platform
+from tests.support.in_dagster import ME, steps
 
 BUILDING = ["run", "demo", "dev", "load"]
 
@@ -123,7 +123,7 @@ def test_a_server_that_went_away_fails_the_build_in_dagster_with_the_remedy(
     platform = Platform(tmp_path, engine=postgres)
     platform.drop("a.jsonl", [ME])
     assert platform.cdp("check").returncode == 0
-    done = platform.python("-c", IN_ONE_RUN.format(job="build"), PGHOST="127.0.0.1", PGPORT="9")
+    done = platform.python("-c", steps("build"), PGHOST="127.0.0.1", PGPORT="9")
     assert "SUCCESS False" in done.stdout, done.stderr
     assert "127.0.0.1:9 cannot be reached" in done.stdout
     assert "Is the server running" in done.stdout
