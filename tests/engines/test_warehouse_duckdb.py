@@ -1,5 +1,6 @@
 """The DuckDB file of a home: who may hold it, and what is said where it cannot be opened or written."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from cdp_orchestration.errors import StopAndTell, TryAgain, disk_full, is_disk_full
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import duckdb as engine
+from tests.support import parsed
 from tests.support.harness import Platform
 
 HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1], read_only=True); print('held', flush=True); sys.stdin.read()"
@@ -82,14 +84,15 @@ def test_a_full_disk_is_known_however_it_is_said(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_said_in_a_sentence_and_loses_nothing(tmp_path: Path) -> None:
-    """On a disk of two megabytes, a run ends with one sentence and no stack trace."""
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path)], capture_output=True)
+    """On a disk with 100 kB left, a run ends with one sentence and no stack trace."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(tmp_path)], capture_output=True)
     if mounted.returncode:
         pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.decode().strip()}")
     try:
         platform = Platform(tmp_path)
         platform.drop("first.jsonl", [{"type": "identify", "userId": "ann", "timestamp": "2026-10-01T00:00:00Z"}])
-        (tmp_path / "filler").write_bytes(bytes(1_900_000))
+        parsed.start_from_it(tmp_path, platform.project, platform.environment())
+        (tmp_path / "filler").write_bytes(bytes(shutil.disk_usage(tmp_path).free - 100_000))
         done = platform.python("-m", "cdp_orchestration.cli", "run")
         assert done.returncode == 1
         assert "is full. Make room and run again" in done.stderr

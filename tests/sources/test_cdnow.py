@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from cdp_orchestration.landing import Landing
 from tests.support.harness import PROJECT, SHARED, Platform
+from tests.support.in_dagster import ran
 
 FILE = SHARED / "data" / "CDNOW_master.txt"
 pytestmark = pytest.mark.skipif(not FILE.exists(), reason="the CDNOW file is not beside this checkout (shared/data)")
@@ -109,5 +111,7 @@ def test_people_orders_and_revenue_equal_those_of_the_file(tmp_path: Path) -> No
     assert ours == {customer: (cents[customer], orders[customer]) for customer in cents}
     # The same file again, touched and under its old name: nothing lands twice.
     (platform.root / "cdnow" / FILE.name).touch()
-    platform.run("--no-deliver")
-    assert platform.rows("select count(*) from staging.messages") == [(69659,)]
+    [again] = ran(platform, "pull")
+    assert "SUCCESS True" in again
+    assert "STARTED cdnow__purchases" in again
+    assert sum(batch.records for batch in Landing(platform.root / "landing").batches()) == 69659
