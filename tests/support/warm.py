@@ -19,10 +19,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 # What a pass imports of others, wherever the project that runs is: each of these brings many along.
 PRELOADED = [
@@ -153,7 +154,6 @@ def serve() -> dict[str, Any]:
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             os.setsid()
-            atexit.register(gc.unfreeze)  # or DuckDB's own objects would outlive Python, which its binding complains of
             return request
         tell("started", pid)
     sys.exit()
@@ -191,10 +191,31 @@ def become(request: dict[str, Any]) -> None:
     kind, what, *more = request["arguments"]
     sys.path[0:1] = [request["folder"], *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     sys.argv = [kind, *more]
-    if kind == "-m":
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
-    else:
-        exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+    code: object = 0
+    try:
+        if kind == "-m":
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+        else:
+            exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    end(code)
+
+
+def end(code: object) -> NoReturn:
+    """As Python ends, but for taking its modules apart, which takes a second with so many of them."""
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons
+    atexit._run_exitfuncs()
+    gc.collect()  # what is left alone and holds a file closes it
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(int(code or 0))
 
 
 if __name__ == "__main__":
