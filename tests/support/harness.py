@@ -14,8 +14,9 @@ from tests.support import parsed, warm
 
 PROJECT = Path(__file__).resolve().parents[2]
 SHARED = PROJECT.parent / "shared"
-# Of the environment, what a platform's processes get: dbt reads all of it again for every line that it logs.
-INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_", "TZ", "TMPDIR", "PG", "DBT_", "DAGSTER_DISABLE", "DO_NOT_TRACK", "JAVA", "SPARK")  # fmt: skip
+# Of the environment, what a platform's processes get: dbt goes through all of it for every line that it logs.
+INHERITED = ("PATH", "HOME", "USER", "LANG", "LC_", "LD_", "TZ", "TMPDIR", "PG", "DBT_", "DAGSTER_DISABLE", "DO_NOT_TRACK", "JAVA",
+             "SPARK", "HADOOP", "PYSPARK")  # fmt: skip
 
 
 @dataclass

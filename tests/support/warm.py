@@ -68,7 +68,7 @@ class Process:
 
     def kill(self) -> None:
         """kill -9, and all that it started."""
-        os.killpg(self.pid, signal.SIGKILL)
+        _killed(self.pid)
         self._server.ended(self.pid, 60)
 
 
@@ -89,8 +89,9 @@ class Server:
     def __init__(self) -> None:
         self._process = subprocess.Popen([sys.executable, "-m", "tests.support.warm"], cwd=Path(__file__).parents[2],
                                          bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
-        atexit.register(self._process.kill)
+        atexit.register(self.close)
         self._started: deque[int] = deque()
+        self._running: set[int] = set()
         self._codes: dict[int, int] = {}
 
     def start(self, request: dict[str, Any]) -> int:
@@ -98,14 +99,23 @@ class Server:
         self._process.stdin.write(f"{json.dumps(request)}\n".encode())
         while not self._started:
             assert self._hears(60), "no process can be started"
-        return self._started.popleft()
+        pid = self._started.popleft()
+        self._running.add(pid)
+        return pid
 
     def ended(self, pid: int, timeout: float) -> int | None:
         deadline = time.monotonic() + timeout
         while pid not in self._codes:
             if not self._hears(max(0.0, deadline - time.monotonic())):
                 return None
+        self._running.discard(pid)
         return self._codes[pid]
+
+    def close(self) -> None:
+        """Nothing outlives the tests, also where they are broken off."""
+        for pid in self._running:
+            _killed(pid)
+        self._process.kill()
 
     def _hears(self, timeout: float) -> bool:
         answers = self._process.stdout  # unbuffered: what is not read yet, select sees
@@ -118,6 +128,11 @@ class Server:
         else:
             self._codes[int(pid)] = int(code[0])
         return True
+
+
+def _killed(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended
+        os.killpg(group, signal.SIGKILL)
 
 
 @functools.cache
@@ -153,8 +168,10 @@ def serve() -> dict[str, Any]:
         pid = os.fork()
         if pid == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            os.setsid()
+            os.setpgid(0, 0)
             return request
+        with contextlib.suppress(OSError):  # whoever is first: it is a group of its own before anybody hears of it
+            os.setpgid(pid, pid)
         tell("started", pid)
     sys.exit()
 
