@@ -1,0 +1,88 @@
+"""Conditions and values as a person reads them: the model's own words, without what every model repeats."""
+
+import re
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.tokens import TokenType
+
+LONGEST = 60
+AS_WRITTEN = {TokenType.VAR, TokenType.STRING, TokenType.IDENTIFIER, TokenType.NUMBER}
+# How macros/clock.sql moves the clock, on DuckDB and on PostgreSQL.
+MOVED = re.compile(r"\+ \(?cast\((-?)(\d+) as bigint\)\)? \* interval '1 ?(?:second)?'(?: second)?", re.IGNORECASE)
+
+IN_BRACKETS = re.compile(r"(?<!\w)\((as_of(?: [-+] [\d,]+ \w+)?)\)")
+
+
+def text_of(expression: exp.Expression, dialect: str) -> str:
+    """The expression in lower case, with relations by layer and name, and the clock of the build as `as_of`."""
+    shown = expression.copy().transform(_clock).transform(_simpler)
+    if isinstance(shown, exp.Not) and isinstance(shown.this, exp.Is | exp.In | exp.Like | exp.ILike | exp.Between):
+        left, whole = text_of(shown.this.this, dialect), text_of(shown.this, dialect)
+        if whole.startswith(f"{left} "):
+            rest = whole[len(left) + 1 :]
+            return f"{left} is not {rest[3:]}" if rest.startswith("is ") else f"{left} not {rest}"
+    text = MOVED.sub(_moved, _lower(shown.sql(dialect=dialect, comments=False), dialect))
+    while (fewer := IN_BRACKETS.sub(r"\1", text)) != text:
+        text = fewer
+    return text
+
+
+def is_clock(table: exp.Expression) -> bool:
+    """Whether this is the relation that models read their clock from, or the same at another moment."""
+    if isinstance(table, exp.Subquery) and isinstance(table.this, exp.Select) and table.this.args.get("from_"):
+        return is_clock(table.this.args["from_"].this)
+    return isinstance(table, exp.Table) and table.name == "current_build" and table.db == "staging"
+
+
+def _clock(node: exp.Expression) -> exp.Expression:
+    if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select):
+        source, columns = node.this.args.get("from_"), node.this.expressions
+        if source and is_clock(source.this) and len(columns) == 1 and not node.this.args.get("where"):
+            return exp.column(columns[0].alias_or_name)
+    return node
+
+
+def _simpler(node: exp.Expression) -> exp.Expression:
+    if isinstance(node, exp.Table):
+        node.set("catalog", None)
+    if isinstance(node, exp.Column) and node.args.get("db"):
+        return exp.column(node.name, table=node.table)
+    if isinstance(node, exp.Identifier) and re.fullmatch(r"[a-z_][a-z0-9_]*", node.this):
+        node.set("quoted", False)
+    return node
+
+
+def _lower(sql: str, dialect: str) -> str:
+    pieces, end = [], 0
+    for token in Dialect.get_or_raise(dialect).tokenize(sql):
+        written = sql[token.start : token.end + 1]
+        # A name before a bracket is a function.
+        name = token.token_type in AS_WRITTEN and not (written.isupper() and sql[token.end + 1 : token.end + 2] == "(")
+        pieces += [sql[end : token.start], written if name or written[:1] in "\"'`" else written.lower()]
+        end = token.end + 1
+    return "".join(pieces) + sql[end:]
+
+
+def _moved(found: re.Match[str]) -> str:
+    seconds = int(found[2])
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("second", 1)):
+        if seconds % length == 0:
+            amount = seconds // length
+            return f"{'-' if found[1] else '+'} {amount:,} {unit}{'' if amount == 1 else 's'}"
+    return found[0]
+
+
+def shown(value: Any) -> str:
+    """A value in a cell; null is said."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    text = " ".join(str(value).split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
