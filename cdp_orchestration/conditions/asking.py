@@ -1,6 +1,6 @@
 """Asks the warehouse: every leaf for the one row of a person that comes nearest to the audience."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import exp
@@ -25,9 +25,8 @@ class Asking:
     dialect: str
     spoken: str
     recursive: bool = False
-    values: dict[str, Any] = field(default_factory=dict)
 
-    def literal(self) -> exp.Expression:
+    def literal(self) -> exp.Expr:
         return exp.Literal.string(self.person)
 
     def rows(self, query: exp.Query, ctes: list[exp.CTE]) -> list[tuple[Any, ...]]:
@@ -39,21 +38,23 @@ class Asking:
         except SqlglotError as error:
             raise Unexplained(f"{self.spoken} has no words for a part of it ({error})") from None
         except QueryFailed as error:
-            raise Unexplained(f"the warehouse refused a condition taken alone: {' '.join(str(error).split())}") from error
+            raise Unexplained(
+                f"the warehouse refused a condition taken alone: {' '.join(str(error).split())}"
+            ) from error
 
     def fill(self, whole: Condition, leaves: list[Leaf], source: exp.Select, ctes: list[exp.CTE]) -> int:
         """Fill the leaves of `whole` in with one row of `source` (a select without columns); how many rows there were.
 
         The row is one for which the whole holds, else one that fails the fewest leaves and of these the nearest.
         """
-        columns: list[exp.Expression] = []
+        columns: list[exp.Expr] = []
 
-        def also(expression: exp.Expression) -> int:
+        def also(expression: exp.Expr) -> int:
             columns.append(exp.alias_(expression.copy(), f"c{len(columns)}"))
             return len(columns) - 1
 
         places = {}
-        order: list[exp.Expression] = []
+        order: list[exp.Expr] = []
         for leaf in leaves:
             test = exp.paren(leaf.test.copy())
             case = exp.Case().when(test, exp.Literal.number(1)).when(exp.not_(test.copy()), exp.Literal.number(0))
@@ -96,18 +97,19 @@ def _column(place: int) -> exp.Column:
     return exp.column(f"c{place}", table="cdp_asked")
 
 
-def _number(value: int) -> exp.Literal:
+def _number(value: int) -> exp.Expr:
     return exp.Literal.number(value)
 
 
-def _zero_if(test: exp.Expression) -> exp.Expression:
+def _zero_if(test: exp.Expr) -> exp.Expr:
     return exp.Case().when(test, _number(0)).else_(_number(1))
 
 
-def _holds(condition: Condition, places: dict[int, Any]) -> exp.Expression:
+def _holds(condition: Condition, places: dict[int, Any]) -> exp.Expr:
     if condition.kind == "leaf":
         return exp.EQ(this=_column(places[id(condition)][0]), expression=_number(1))
-    parts = [exp.paren(_holds(part, places)) for part in condition.parts]
+    parts: list[exp.Expr] = [exp.paren(_holds(part, places)) for part in condition.parts]
     if condition.kind == "not":
         return exp.not_(parts[0])
-    return exp.and_(*parts) if condition.kind == "all" else exp.or_(*parts)
+    both: exp.Expr = exp.and_(*parts) if condition.kind == "all" else exp.or_(*parts)
+    return both

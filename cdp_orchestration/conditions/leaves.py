@@ -21,17 +21,17 @@ class Leaf:
     """A leaf and its questions: `test` is boolean; `side` the compared value, `columns` what it is made of."""
 
     condition: Condition
-    test: exp.Expression
-    side: exp.Expression | None = None
+    test: exp.Expr
+    side: exp.Expr | None = None
     columns: list[exp.Column] = field(default_factory=list)
-    thresholds: list[exp.Expression] = field(default_factory=list)
+    thresholds: list[exp.Expr] = field(default_factory=list)
     more_is_nearer: bool | None = None
 
 
-def conditions_of(expression: exp.Expression, dialect: str, owner: Owner, leaves: list[Leaf]) -> Condition:
+def conditions_of(expression: exp.Expr, dialect: str, owner: Owner, leaves: list[Leaf]) -> Condition:
     """The tree along and, or, not and brackets; its leaves are added to `leaves`, in order."""
     inner = expression.unnest()
-    kinds: list[tuple[type[exp.Expression], Kind]] = [(exp.And, "all"), (exp.Or, "any")]
+    kinds: list[tuple[type[exp.Expr], Kind]] = [(exp.And, "all"), (exp.Or, "any")]
     for operator, kind in kinds:
         if isinstance(inner, operator):
             return joined(kind, [conditions_of(part, dialect, owner, leaves) for part in inner.flatten()])
@@ -41,7 +41,7 @@ def conditions_of(expression: exp.Expression, dialect: str, owner: Owner, leaves
     return leaves[-1].condition
 
 
-def own_columns(expression: exp.Expression) -> list[exp.Column]:
+def own_columns(expression: exp.Expr) -> list[exp.Column]:
     """The columns of the row that is asked, each once: not those of subqueries."""
     found: dict[str, exp.Column] = {}
     for column in _walk(expression):
@@ -49,7 +49,7 @@ def own_columns(expression: exp.Expression) -> list[exp.Column]:
     return list(found.values())
 
 
-def _walk(node: exp.Expression) -> Iterator[exp.Column]:
+def _walk(node: exp.Expr) -> Iterator[exp.Column]:
     if isinstance(node, exp.Column):
         yield node
     elif not isinstance(node, exp.Query):
@@ -57,7 +57,7 @@ def _walk(node: exp.Expression) -> Iterator[exp.Column]:
             yield from _walk(child)
 
 
-def _leaf(expression: exp.Expression, dialect: str, owner: Owner) -> Leaf:
+def _leaf(expression: exp.Expr, dialect: str, owner: Owner) -> Leaf:
     columns = own_columns(expression)
     owners = {owner(column) for column in columns}
     relations = frozenset() if None in owners else frozenset(name for name in owners if name)

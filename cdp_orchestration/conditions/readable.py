@@ -15,7 +15,7 @@ MOVED = re.compile(r"\+ \(?cast\((-?)(\d+) as bigint\)\)? \* interval '1 ?(?:sec
 IN_BRACKETS = re.compile(r"(?<!\w)\((as_of(?: [-+] [\d,]+ \w+)?)\)")
 
 
-def text_of(expression: exp.Expression, dialect: str) -> str:
+def text_of(expression: exp.Expr, dialect: str) -> str:
     """The expression in lower case, with relations by layer and name, and the clock of the build as `as_of`."""
     shown = expression.copy().transform(_clock).transform(_simpler)
     if isinstance(shown, exp.Not) and isinstance(shown.this, exp.Is | exp.In | exp.Like | exp.ILike | exp.Between):
@@ -29,14 +29,14 @@ def text_of(expression: exp.Expression, dialect: str) -> str:
     return text
 
 
-def is_clock(table: exp.Expression) -> bool:
+def is_clock(table: exp.Expr) -> bool:
     """Whether this is the relation that models read their clock from, or the same at another moment."""
     if isinstance(table, exp.Subquery) and isinstance(table.this, exp.Select) and table.this.args.get("from_"):
         return is_clock(table.this.args["from_"].this)
     return isinstance(table, exp.Table) and table.name == "current_build" and table.db == "staging"
 
 
-def _clock(node: exp.Expression) -> exp.Expression:
+def _clock(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select):
         source, columns = node.this.args.get("from_"), node.this.expressions
         if source and is_clock(source.this) and len(columns) == 1 and not node.this.args.get("where"):
@@ -44,7 +44,7 @@ def _clock(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def _simpler(node: exp.Expression) -> exp.Expression:
+def _simpler(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Table):
         node.set("catalog", None)
     if isinstance(node, exp.Column) and node.args.get("db"):
@@ -55,13 +55,14 @@ def _simpler(node: exp.Expression) -> exp.Expression:
 
 
 def _lower(sql: str, dialect: str) -> str:
-    pieces, end = [], 0
+    pieces, end, before = list[str](), 0, ""
     for token in Dialect.get_or_raise(dialect).tokenize(sql):
         written = sql[token.start : token.end + 1]
-        # A name before a bracket is a function.
-        name = token.token_type in AS_WRITTEN and not (written.isupper() and sql[token.end + 1 : token.end + 2] == "(")
+        # Ours are names; sqlglot's own are capitals: functions, and units after the text of an interval.
+        ours = not written.isupper() or not (sql[token.end + 1 : token.end + 2] == "(" or before[:1] == "'")
+        name = token.token_type in AS_WRITTEN and ours
         pieces += [sql[end : token.start], written if name or written[:1] in "\"'`" else written.lower()]
-        end = token.end + 1
+        end, before = token.end + 1, written
     return "".join(pieces) + sql[end:]
 
 

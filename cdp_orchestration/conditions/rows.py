@@ -40,17 +40,17 @@ def owner_of(select: exp.Select) -> Owner:
     return owner
 
 
-def relations_of(select: exp.Select) -> list[exp.Expression]:
+def relations_of(select: exp.Select) -> list[exp.Expr]:
     source = select.args.get("from_")
     return [source.this, *(join.this for join in select.args.get("joins") or [])] if source else []
 
 
-def rows_of(select: exp.Select, output: exp.Expression, person: exp.Expression, dialect: str) -> Rows:
+def rows_of(select: exp.Select, output: exp.Expr, person: exp.Expr, dialect: str) -> Rows:
     """`output` is the column of the select that names the person."""
     owner = owner_of(select)
     base = select.args["from_"].this
     alike = _alike(select, output, owner)
-    persons = {relation: column for relation, column in sorted(alike)}
+    persons = dict(sorted(alike))
     anchor = persons.get(base.alias_or_name.lower())
     if anchor is None or not all(_plain(join) for join in select.args.get("joins") or []) or not _named(base):
         return _as_they_are(select, output, person, dialect)
@@ -58,10 +58,12 @@ def rows_of(select: exp.Select, output: exp.Expression, person: exp.Expression, 
     conditions: list[Condition] = []
     leaves: list[Leaf] = []
 
-    def needed(relation: exp.Expression) -> exp.Expression:
+    def needed(relation: exp.Expr) -> exp.Expr:
         name, mark = relation.alias_or_name, f"{HELD}{len(leaves)}"
         found = exp.column(mark, table=_identifier(relation))
-        row = Condition(f"has a row in {_name(relation, dialect)}", row_of=name.lower(), relations=frozenset({name.lower()}))
+        row = Condition(
+            f"has a row in {_name(relation, dialect)}", row_of=name.lower(), relations=frozenset({name.lower()})
+        )
         leaves.append(Leaf(row, exp.not_(found.is_(exp.null()))))
         conditions.append(row)
         marked = exp.select("*", exp.alias_(exp.Literal.number(1), mark)).from_(relation.copy())
@@ -73,7 +75,8 @@ def rows_of(select: exp.Select, output: exp.Expression, person: exp.Expression, 
         if join.side == "LEFT":
             source.append("joins", join.copy())
             continue
-        relation, keys, rest = needed(join.this), [], []
+        relation = needed(join.this)
+        keys, rest = list[exp.Expr](), list[exp.Expr]()
         for part in _conjuncts(join.args.get("on")):
             both = isinstance(part, exp.EQ) and own_columns(part.this) and own_columns(part.expression)
             (keys if both else rest).append(part.copy())
@@ -85,14 +88,16 @@ def rows_of(select: exp.Select, output: exp.Expression, person: exp.Expression, 
     return Rows(source, conditions, leaves, persons, True)
 
 
-def _as_they_are(select: exp.Select, output: exp.Expression, person: exp.Expression, dialect: str) -> Rows:
+def _as_they_are(select: exp.Select, output: exp.Expr, person: exp.Expr, dialect: str) -> Rows:
     """The relations as one condition: there is a row of this person in what they are joined to."""
     source = exp.select()
     source.set("from_", select.args["from_"].copy())
     source.set("joins", [join.copy() for join in select.args.get("joins") or []])
     text = text_of(select.args["from_"].this, dialect)
     text += "".join(f" {text_of(join, dialect).strip()}" for join in select.args.get("joins") or [])
-    return Rows(source.where(exp.EQ(this=output.copy(), expression=person)), [Condition(f"has a row in {text}")], [], {}, False)
+    return Rows(
+        source.where(exp.EQ(this=output.copy(), expression=person)), [Condition(f"has a row in {text}")], [], {}, False
+    )
 
 
 def _plain(join: exp.Join) -> bool:
@@ -105,7 +110,7 @@ def _plain(join: exp.Join) -> bool:
     return join.side == "" and kind in ("", "INNER", "CROSS") and _named(join.this)
 
 
-def _named(relation: exp.Expression) -> bool:
+def _named(relation: exp.Expr) -> bool:
     """A table, view, CTE or subquery that has one name and nothing else to it."""
     if not isinstance(relation, exp.Table | exp.Subquery) or not relation.alias_or_name:
         return False
@@ -116,19 +121,19 @@ def _named(relation: exp.Expression) -> bool:
     return not extras and not (alias and alias.args.get("columns"))
 
 
-def _identifier(relation: exp.Expression) -> exp.Identifier:
+def _identifier(relation: exp.Expr) -> exp.Identifier:
     alias = relation.args.get("alias")
     named = alias.this if alias else relation.this
-    return named.copy()  # type: ignore[no-any-return]
+    return named.copy()
 
 
-def _name(relation: exp.Expression, dialect: str) -> str:
+def _name(relation: exp.Expr, dialect: str) -> str:
     if isinstance(relation, exp.Table):
         return text_of(exp.table_(relation.this.copy(), db=relation.args.get("db")), dialect)
     return relation.alias_or_name
 
 
-def _conjuncts(condition: exp.Expression | None) -> Iterator[exp.Expression]:
+def _conjuncts(condition: exp.Expr | None) -> Iterator[exp.Expr]:
     if condition is None:
         return
     inner = condition.unnest()
@@ -139,12 +144,12 @@ def _conjuncts(condition: exp.Expression | None) -> Iterator[exp.Expression]:
         yield inner
 
 
-def _key(column: exp.Expression, owner: Owner) -> Key | None:
+def _key(column: exp.Expr, owner: Owner) -> Key | None:
     relation = owner(column) if isinstance(column, exp.Column) else None
     return (relation, column.name.lower()) if relation else None
 
 
-def _alike(select: exp.Select, output: exp.Expression, owner: Owner) -> set[Key]:
+def _alike(select: exp.Select, output: exp.Expr, owner: Owner) -> set[Key]:
     """The columns that hold the person where the select gives the person, by the equalities it asks for."""
     names = [relation.alias_or_name.lower() for relation in relations_of(select)]
     pairs: list[set[Key]] = []
@@ -167,4 +172,3 @@ def _alike(select: exp.Select, output: exp.Expression, owner: Owner) -> set[Key]
     while more := [pair for pair in pairs + shared if pair & found and not pair <= found]:
         found = found.union(*more)
     return found
-

@@ -44,8 +44,7 @@ def at(query: exp.Query, moment: str) -> exp.Query:
         clock = table.copy()
         clock.set("alias", None)
         as_of = exp.alias_(exp.cast(exp.Literal.string(moment), "timestamp"), "as_of")
-        columns = ["build_id", as_of, "through_batch_seq"]
-        table.replace(exp.select(*columns).from_(clock).subquery(table.alias_or_name))
+        table.replace(exp.select("build_id", as_of, "through_batch_seq").from_(clock).subquery(table.alias_or_name))
     return query
 
 
@@ -55,7 +54,7 @@ def explain(connection: Reading, query: exp.Query, dialect: str, person: str, sp
     return _query(query, asking, [], PERSON)
 
 
-def _query(query: exp.Expression, asking: Asking, ctes: Ctes, column: str | int) -> Condition:
+def _query(query: exp.Expr, asking: Asking, ctes: Ctes, column: str | int) -> Condition:
     """`column` is the person's in what the query gives: a name, or a place."""
     while isinstance(query, exp.Subquery | exp.Paren) and not query.args.get("joins"):
         query = query.this
@@ -146,12 +145,12 @@ def _ask(rows: Rows, whole: Condition, leaves: list[Leaf], asking: Asking, ctes:
 
 
 def _having(
-    select: exp.Select, having: exp.Expression, output: exp.Expression, asking: Asking, ctes: Ctes, any_row: bool
+    select: exp.Select, having: exp.Expr, output: exp.Expr, asking: Asking, ctes: Ctes, any_row: bool
 ) -> Condition:
     """What is asked of a person's rows together. Unknown where there are none."""
     given = {item.alias.lower(): item.this for item in select.expressions if isinstance(item, exp.Alias)}
 
-    def spelled_out(node: exp.Expression) -> exp.Expression:
+    def spelled_out(node: exp.Expr) -> exp.Expr:
         known = given.get(node.name.lower()) if isinstance(node, exp.Column) and not node.table else None
         return exp.paren(known.copy()) if known is not None and known.find(exp.AggFunc) else node
 
@@ -159,7 +158,8 @@ def _having(
     condition = conditions_of(having, asking.dialect, owner_of(select), leaves)
     for leaf in leaves:
         leaf.condition.relations = frozenset()
-        leaf.columns = [column for column in leaf.columns if not column.find_ancestor(exp.AggFunc) and column.name.lower() not in given]
+        outside = [column for column in leaf.columns if not column.find_ancestor(exp.AggFunc)]
+        leaf.columns = [column for column in outside if column.name.lower() not in given]
         leaf.test = leaf.test.copy().transform(spelled_out)
         leaf.side = leaf.side.copy().transform(spelled_out) if leaf.side is not None else None
         leaf.thresholds = [threshold.copy().transform(spelled_out) for threshold in leaf.thresholds]
@@ -176,10 +176,10 @@ def _having(
 def _copied(part: object) -> object:
     if isinstance(part, list):
         return [one.copy() for one in part]
-    return part.copy() if isinstance(part, exp.Expression) else part
+    return part.copy() if isinstance(part, exp.Expr) else part
 
 
-def _group(select: exp.Select, output: exp.Expression) -> exp.Group:
+def _group(select: exp.Select, output: exp.Expr) -> exp.Group:
     """The grouping without places and `all`, which mean another select's columns."""
     group = select.args.get("group")
     if group is None:
@@ -196,7 +196,7 @@ def _group(select: exp.Select, output: exp.Expression) -> exp.Group:
     return exp.Group(expressions=found)
 
 
-def _output(select: exp.Select, column: str | int) -> exp.Expression:
+def _output(select: exp.Select, column: str | int) -> exp.Expr:
     """What the select gives as the person."""
     items = select.expressions
     if isinstance(column, int):
@@ -215,7 +215,7 @@ def _output(select: exp.Select, column: str | int) -> exp.Expression:
     raise Unexplained(f"a part of it gives no {column}")
 
 
-def _within(relation: exp.Expression, ctes: Ctes) -> tuple[exp.Expression, Ctes] | None:
+def _within(relation: exp.Expr, ctes: Ctes) -> tuple[exp.Expr, Ctes] | None:
     """The query behind a subquery or CTE and the CTEs that it can read; None where it is a relation of the warehouse."""
     if isinstance(relation, exp.Subquery):
         return relation.this, ctes
@@ -227,7 +227,7 @@ def _within(relation: exp.Expression, ctes: Ctes) -> tuple[exp.Expression, Ctes]
     return None
 
 
-def _look_within(relation: exp.Expression, rows: Rows, asking: Asking, ctes: Ctes) -> None:
+def _look_within(relation: exp.Expr, rows: Rows, asking: Asking, ctes: Ctes) -> None:
     name = relation.alias_or_name.lower()
     inner = _within(relation, ctes)
     row = next((condition for condition in rows.conditions if condition.row_of == name), None)

@@ -46,4 +46,6 @@ def compiled(home: Home, models: list[dict[str, Any]]) -> dict[str, str]:
             raise disk_full(home.root)
         raise NeedsAPerson(f"dbt cannot compile {', '.join(model['name'] for model in models)}. It says:\n{said}")
     place = folder / "compiled"
-    return {model["name"]: (place / model["package_name"] / model["original_file_path"]).read_text() for model in models}
+    return {
+        model["name"]: (place / model["package_name"] / model["original_file_path"]).read_text() for model in models
+    }

@@ -7,7 +7,7 @@ from typing import Any
 from cdp_orchestration.clock import parsed_as_of
 from cdp_orchestration.conditions.asking import Unexplained
 from cdp_orchestration.conditions.take_apart import at, explain, parsed, reads_the_clock
-from cdp_orchestration.conditions.tree import Condition, Verdict, reasons
+from cdp_orchestration.conditions.tree import Condition, reasons
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.identity.rules import Identifier
@@ -93,7 +93,11 @@ def because(condition: Condition) -> str:
         inner = because(leaf.within) if leaf.within and leaf.row_of and not leaf.holds else ""
         has = f"({leaf.value})" if leaf.value is not None else ""
         wanted = "fails" if leaf.verdict is False else "is unknown" if leaf.verdict is None else "holds, and must not"
-        words = [leaf.text.replace("has a row", "no row", 1)] if leaf.row_of and not leaf.holds else [leaf.text, wanted, has]
+        words = (
+            [leaf.text.replace("has a row", "no row", 1)]
+            if leaf.row_of and not leaf.holds
+            else [leaf.text, wanted, has]
+        )
         said.append(" ".join(word for word in words if word) + (f", for {inner}" if inner else ""))
     return "; ".join(said)
 
@@ -126,25 +130,25 @@ def _then(
     build = row[0] if row else None
     if build is None:
         yield f"No build speaks for {time} or a time before it, so nobody knows who was a member of {audience} then."
-    elif stay:
-        ended = f", left {stay[1]}" if stay[1] else ""
-        yield f"At {time}, {name} was a member of {audience} (entered {stay[0]}{ended}), as builds saw it: the last until then was of {build}."
     else:
-        yield f"At {time}, {name} was not a member of {audience}, as builds saw it: the last until then was of {build}."
+        is_one = f"a member of {audience} (entered {stay[0]}" if stay else f"not a member of {audience}"
+        left = ")" if stay and stay[1] is None else f", left {stay[1]})" if stay else ""
+        yield f"At {time}, {name} was {is_one}{left}, as builds saw it: the last until then was of {build}."
     if found:
-        verdict: Verdict = found.verdict
+        hold = "hold" if found.verdict else f"do not hold: {because(found)}"
         yield (
-            f"The conditions above {'hold' if verdict else 'do not hold'}{'' if verdict else f': {because(found)}'}. They are asked of "
-            "today's data: attributes, traits and consents are those of now, which need not be those that the build saw. "
+            f"The conditions above {hold}. They are asked of today's data: attributes, traits and consents are those of now, "
+            "which need not be those that the build saw. "
             + (f"Only the audience's own windows end at {time}." if clock else "This audience itself reads no clock.")
         )
 
 
 def _check_moment(connection: Reading, moment: str) -> None:
     row = connection.execute("select as_of from staging.current_build").fetchone()
-    if row and datetime.fromisoformat(moment) > row[0]:
+    time = datetime.fromisoformat(moment)
+    if row and time > row[0]:
         raise NeedsAPerson(
-            f"--as-of {datetime.fromisoformat(moment)}: the last build speaks for {row[0]}, so nothing is known of later. Leave --as-of out to ask for now."
+            f"--as-of {time}: the last build speaks for {row[0]}, so nothing is known of later. Leave --as-of out to ask for now."
         )
 
 
