@@ -6,6 +6,7 @@ import duckdb
 import pytest
 
 from cdp_orchestration.conditions.asking import Unexplained
+from cdp_orchestration.conditions.readable import text_of
 from cdp_orchestration.conditions.take_apart import at, explain, parsed
 from cdp_orchestration.conditions.tree import Condition, joined, reasons
 from cdp_orchestration.queries.why_member import because, lines
@@ -208,3 +209,16 @@ def test_verdicts_follow_the_rules_of_sql() -> None:
                     f"select cast(? as boolean) {word} cast(? as boolean)", [left, right]
                 ).fetchone()
                 assert theirs == (ours,)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "moved"),
+    [
+        ("duckdb", f"(\n\n    ({AS_OF} + cast(-5184000 as bigint) * interval 1 second))"),
+        ("postgres", f"(\n\n    ({AS_OF} + ((interval '1 second') * (-5184000))))"),
+    ],
+)
+def test_the_clock_reads_as_a_person_says_it(dialect: str, moved: str) -> None:
+    """As dbt compiles `as_of_minus(days=60)` on the two engines."""
+    where = parsed(f'select profile_id from "x"."y"."z" where "last_order_at" <= {moved}', dialect).args["where"].this
+    assert text_of(where, dialect) == "last_order_at <= as_of - 60 days"

@@ -10,8 +10,11 @@ from sqlglot.tokens import TokenType
 LONGEST = 60
 AS_WRITTEN = {TokenType.VAR, TokenType.STRING, TokenType.IDENTIFIER, TokenType.NUMBER}
 # How macros/clock.sql moves the clock, on DuckDB and on PostgreSQL.
-MOVED = re.compile(r"\+ \(?cast\((-?)(\d+) as bigint\)\)? \* interval '1 ?(?:second)?'(?: second)?", re.IGNORECASE)
-
+MOVED = re.compile(
+    r"\+ (?:\(?cast\((?P<duck>-?\d+) as bigint\)\)? \* interval '1 ?(?:second)?'(?: second)?"
+    r"|\(\(interval '1 second'\) \* \((?P<postgres>-?\d+)\)\))",
+    re.IGNORECASE,
+)
 IN_BRACKETS = re.compile(r"(?<!\w)\((as_of(?: [-+] [\d,]+ \w+)?)\)")
 
 
@@ -67,11 +70,12 @@ def _lower(sql: str, dialect: str) -> str:
 
 
 def _moved(found: re.Match[str]) -> str:
-    seconds = int(found[2])
+    moved = int(found["duck"] or found["postgres"])
+    seconds = abs(moved)
     for unit, length in (("day", 86_400), ("hour", 3_600), ("second", 1)):
         if seconds % length == 0:
             amount = seconds // length
-            return f"{'-' if found[1] else '+'} {amount:,} {unit}{'' if amount == 1 else 's'}"
+            return f"{'-' if moved < 0 else '+'} {amount:,} {unit}{'' if amount == 1 else 's'}"
     return found[0]
 
 
