@@ -1,4 +1,4 @@
-"""The verbs that answer and change nothing: status, profile, why, what-if, quarantine, check."""
+"""The verbs that answer and change nothing: status, profile, why, why-member, what-if, quarantine, check."""
 
 import sys
 
@@ -48,6 +48,20 @@ def why(one: str, other: str) -> None:
 
     first, second = _identifier(one), _identifier(other)
     show(explained(ready_home(), first, second), OUT)
+
+
+@main.command("why-member")
+@click.argument("audience")
+@click.argument("identifier", metavar="TYPE=VALUE")
+@click.option("--as-of", metavar="TIME", help="Membership at a past moment (ISO, UTC), as builds saw it then.")
+def why_member(audience: str, identifier: str, as_of: str | None) -> None:
+    """Why a person is in an audience, or is not: each condition with the person's value and its verdict."""
+    from cdp_orchestration.queries.why_member import why_member as explained
+
+    kind, value = _identifier(identifier)
+    home = ready_home()
+    with quiet_output(home.root / "logs" / "cdp.log") as terminal:
+        show(explained(home, audience, (kind, value), as_of), Console(file=terminal, width=OUT.width, highlight=False))
 
 
 @main.command("what-if")

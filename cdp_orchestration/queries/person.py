@@ -19,22 +19,8 @@ def person(home: Home, identifier_type: str, value: str) -> Iterator[Answer]:
     Raises NeedsAPerson where no person holds the identifier.
     """
     manifest = current_manifest(home)
-    _, text = spelled(identity_rules(), identifier_type, value)
     with Warehouse(home).reading() as connection:
-        # As the type spells it; a type that distinguishes capitals may be asked without them.
-        found = connection.execute(
-            "select profile_id from identity.identifiers where identifier_type = ? and lower(identifier_value) = lower(?) "
-            "order by case when identifier_value = ? then 0 else 1 end, profile_id limit 1",
-            [identifier_type, text, text],
-        ).fetchone()
-        if found is None:
-            types = [row[0] for row in connection.execute(
-                "select distinct identifier_type from identity.identifiers order by 1").fetchall()]  # fmt: skip
-            raise NeedsAPerson(
-                f"Nobody holds {identifier_type}={value}. Identifier types in the warehouse: {', '.join(types) or 'none'}. "
-                "A blocked or quarantined value identifies nobody: see `cdp quarantine`."
-            )
-        profile_id = found[0]
+        profile_id = holder(connection, identifier_type, value)
 
         def rows(title: str, columns: list[str], sql: str) -> Rows:
             return Rows(title, columns, connection.execute(sql, [profile_id]).fetchall())
@@ -57,6 +43,25 @@ def person(home: Home, identifier_type: str, value: str) -> Iterator[Answer]:
         yield Rows("Attributes", ["attribute", "value"], _attributes(connection, manifest, profile_id))
         yield rows("Audiences", ["audience", "entered", "exited"],
              "select audience, entered_at, exited_at from audiences.memberships where profile_id = ? order by 2, 1")  # fmt: skip
+
+
+def holder(connection: Reading, identifier_type: str, value: str) -> str:
+    """The profile_id of who holds the identifier. Raises NeedsAPerson where nobody does."""
+    _, text = spelled(identity_rules(), identifier_type, value)
+    # As the type spells it; a type that distinguishes capitals may be asked without them.
+    found = connection.execute(
+        "select profile_id from identity.identifiers where identifier_type = ? and lower(identifier_value) = lower(?) "
+        "order by case when identifier_value = ? then 0 else 1 end, profile_id limit 1",
+        [identifier_type, text, text],
+    ).fetchone()
+    if found is None:
+        types = [row[0] for row in connection.execute(
+            "select distinct identifier_type from identity.identifiers order by 1").fetchall()]  # fmt: skip
+        raise NeedsAPerson(
+            f"Nobody holds {identifier_type}={value}. Identifier types in the warehouse: {', '.join(types) or 'none'}. "
+            "A blocked or quarantined value identifies nobody: see `cdp quarantine`."
+        )
+    return str(found[0])
 
 
 def _attributes(connection: Reading, manifest: dict[str, Any], profile_id: str) -> Lines:

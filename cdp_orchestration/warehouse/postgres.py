@@ -41,7 +41,10 @@ class PostgresReading:
     def execute(self, sql: str, parameters: Sequence[object] | None = None) -> Cursor:
         cursor = self._connection.cursor()
         try:
-            cursor.execute(sql.replace("%", "%%").replace("?", "%s"), list(parameters or []))
+            if parameters:
+                cursor.execute(sql.replace("%", "%%").replace("?", "%s"), list(parameters))
+            else:
+                cursor.execute(sql)
         except (
             psycopg2.errors.UndefinedTable,
             psycopg2.errors.UndefinedColumn,

@@ -1,0 +1,167 @@
+"""`cdp why-member AUDIENCE TYPE=VALUE`: the conditions of an audience, each with the person's value, and member or not."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from cdp_orchestration.clock import parsed_as_of
+from cdp_orchestration.conditions.asking import Unexplained
+from cdp_orchestration.conditions.take_apart import at, explain, parsed, reads_the_clock
+from cdp_orchestration.conditions.tree import Condition, reasons
+from cdp_orchestration.errors import NeedsAPerson
+from cdp_orchestration.home import Home
+from cdp_orchestration.identity.rules import Identifier
+from cdp_orchestration.project.compiled import audiences_of, compiled
+from cdp_orchestration.project.manifest import current_manifest
+from cdp_orchestration.queries.answers import Answer, Lines, Rows
+from cdp_orchestration.queries.person import holder
+from cdp_orchestration.warehouse import Reading, RelationMissing, Warehouse, target
+
+VERDICTS = {True: "holds", False: "fails", None: "unknown: null"}
+Stay = tuple[Any, Any]  # entered, exited
+
+
+def why_member(home: Home, audience: str, identifier: Identifier, as_of: str | None = None) -> Iterator[Answer]:
+    """Each condition of the audience for one person, then a sentence: member or not, since when, and why.
+
+    With `as_of`, a past moment: the membership that builds saw then; and the conditions over the data of now, with windows that
+    end at that moment. Raises NeedsAPerson where audience or identifier is unknown, nothing is built, or the moment lies ahead.
+    """
+    known = audiences_of(current_manifest(home))
+    if audience not in known:
+        raise NeedsAPerson(f"There is no audience {audience}. There are: {', '.join(sorted(known)) or 'none'}.")
+    moment = parsed_as_of(as_of) if as_of else None
+    with Warehouse(home).reading() as connection:
+        person = holder(connection, *identifier)
+        if moment:
+            _check_moment(connection, moment)
+    sql = compiled(home, [known[audience]])[audience]
+    with Warehouse(home).reading() as connection:
+        yield f"Person {person}"
+        found: Condition | None = None
+        clock = False
+        try:
+            query = parsed(sql, dialect())
+            clock = reads_the_clock(query)
+            found = explain(connection, at(query, moment) if moment else query, dialect(), person, spoken())
+        except Unexplained as error:
+            if isinstance(error.__cause__, RelationMissing):
+                yield f"A relation that {audience} reads is not built: `cdp run` builds it. ({error.__cause__})"
+            else:
+                yield f"The conditions of {audience} cannot be shown: {error}."
+        if found:
+            yield Rows(f"Conditions of {audience}", ["condition", "value", "threshold", "verdict"], lines(found))
+        name = "=".join(identifier)
+        stays = _stays(connection, audience, person)
+        if moment:
+            yield from _then(connection, audience, name, stays, moment, found, clock)
+        else:
+            yield _now(audience, name, stays, found, _since(connection, audience, person))
+
+
+def dialect() -> str:
+    """The dialect of compiled models, as sqlglot calls it: by the name of the target's engine."""
+    return target()
+
+
+def spoken() -> str:
+    """The dialect of `Warehouse.reading()`: Python reads Spark's tables by DuckDB."""
+    return "duckdb" if target() == "spark" else target()
+
+
+def lines(condition: Condition, depth: int = 0) -> Lines:
+    """The tree as rows, a step of two spaces deeper in what belongs to the row above."""
+    if condition.kind == "all" and depth == 0:
+        return [line for part in condition.parts for line in lines(part)]
+    verdict = VERDICTS[condition.verdict]
+    if condition.row_of:
+        verdict = "holds" if condition.holds else "fails: no row"
+    found: Lines = [("  " * depth + condition.text, condition.value, condition.threshold, verdict)]
+    if condition.within:
+        inner = condition.within
+        for part in inner.parts if inner.kind == "all" else [inner]:
+            found += lines(part, depth + 1)
+    for part in condition.parts:
+        found += lines(part, depth + 1)
+    return found
+
+
+def because(condition: Condition) -> str:
+    """The leaves that fail, each with what the person has; of a missing row also why there is none."""
+    said = []
+    for leaf in reasons(condition):
+        inner = because(leaf.within) if leaf.within and leaf.row_of and not leaf.holds else ""
+        has = f"({leaf.value})" if leaf.value is not None else ""
+        wanted = "fails" if leaf.verdict is False else "is unknown" if leaf.verdict is None else "holds, and must not"
+        words = (
+            [leaf.text.replace("has a row", "no row", 1)]
+            if leaf.row_of and not leaf.holds
+            else [leaf.text, wanted, has]
+        )
+        said.append(" ".join(word for word in words if word) + (f", for {inner}" if inner else ""))
+    return "; ".join(said)
+
+
+def _now(audience: str, name: str, stays: list[Stay], found: Condition | None, since: Any) -> str:
+    if since is not None:
+        said = f"{name} is a member of {audience} since {since}."
+    else:
+        left = max((exited for _, exited in stays if exited), default=None)
+        said = f"{name} is not a member of {audience}{f'; was one until {left}' if left else ''}."
+    if found is None:
+        return said
+    holds = found.verdict is True
+    if holds != (since is not None):
+        return (
+            f"{said} By the conditions above {'it should be one' if holds else f'it should be none: {because(found)}'}: the model, "
+            "or what it reads, has changed since the audience was built. `cdp run` brings them together."
+        )
+    return f"{said} {'The conditions hold.' if holds else f'Why not: {because(found)}.'}"
+
+
+def _then(
+    connection: Reading, audience: str, name: str, stays: list[Stay], moment: str, found: Condition | None, clock: bool
+) -> Iterator[str]:
+    time = datetime.fromisoformat(moment)
+    stay = next((stay for stay in stays if stay[0] <= time and (stay[1] is None or stay[1] > time)), None)
+    row = connection.execute(
+        "select max(as_of) from staging.builds where as_of <= cast(? as timestamp)", [moment]
+    ).fetchone()
+    build = row[0] if row else None
+    if build is None:
+        yield f"No build speaks for {time} or a time before it, so nobody knows who was a member of {audience} then."
+    else:
+        is_one = f"a member of {audience} (entered {stay[0]}" if stay else f"not a member of {audience}"
+        left = ")" if stay and stay[1] is None else f", left {stay[1]})" if stay else ""
+        yield f"At {time}, {name} was {is_one}{left}, as builds saw it: the last until then was of {build}."
+    if found:
+        hold = "hold" if found.verdict else f"do not hold: {because(found)}"
+        yield (
+            f"The conditions above {hold}. They are asked of today's data: attributes, traits and consents are those of now, "
+            "which need not be those that the build saw. "
+            + (f"Only the audience's own windows end at {time}." if clock else "This audience itself reads no clock.")
+        )
+
+
+def _check_moment(connection: Reading, moment: str) -> None:
+    row = connection.execute("select as_of from staging.current_build").fetchone()
+    time = datetime.fromisoformat(moment)
+    if row and time > row[0]:
+        raise NeedsAPerson(
+            f"--as-of {time}: the last build speaks for {row[0]}, so nothing is known of later. Leave --as-of out to ask for now."
+        )
+
+
+def _stays(connection: Reading, audience: str, person: str) -> list[Stay]:
+    found = connection.execute(
+        "select entered_at, exited_at from audiences.memberships where audience = ? and profile_id = ? order by 1",
+        [audience, person],
+    ).fetchall()
+    return [(entered, exited) for entered, exited in found]
+
+
+def _since(connection: Reading, audience: str, person: str) -> Any:
+    row = connection.execute(
+        "select entered_at from audiences.current_members where audience = ? and profile_id = ?", [audience, person]
+    ).fetchone()
+    return row[0] if row else None
