@@ -135,7 +135,7 @@ select
     {%- endfor %}
 from (
     {% if times -%}
-    {{ cdp.with_times(texts ~ ' as texts', times) }}
+    {{ cdp.with_times(texts, times) }}
     {%- else -%}
     select * from {{ texts }} as texts
     {%- endif %}

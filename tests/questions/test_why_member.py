@@ -1,12 +1,12 @@
-"""`cdp why-member` on the project's own audiences, from landed messages to the command. SQL alone: test_conditions.py."""
+"""`cdp why-member` on the project's own audiences, from landed messages to the command. SQL alone: test_take_apart.py."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from tests.support.harness import Platform
 from tests.builds.test_bad_input import copied_project
+from tests.support.harness import Platform
 
 BY_HAND = """with buyers as (select * from {{ ref('lifetime_value') }})
 select people.profile_id

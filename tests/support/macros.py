@@ -71,6 +71,8 @@ def rendered(
             lambda: {"spark": "timestamp_ntz", "snowflake": "timestamp_ntz"}.get(engine, "timestamp")
         )
         type_bigint = staticmethod(lambda: "bigint")
+        type_boolean = staticmethod(lambda: "boolean")
+        date_trunc = staticmethod(lambda part, moment: f"date_trunc('{part}', {moment})")
         dateadd = staticmethod(lambda part, count, moment: f"{moment} + (interval '1 {part}' * ({count}))")
 
     module = _template().make_module(
