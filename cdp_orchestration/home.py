@@ -39,6 +39,11 @@ class Home:
         return self.root / "drop"
 
     @property
+    def exports(self) -> Path:
+        """Audiences that somebody exported as CSV, and the log of who did."""
+        return self.root / "exports"
+
+    @property
     def dagster(self) -> Path:
         """DAGSTER_HOME: run history, schedules' and sensors' state."""
         return self.root / "dagster"

@@ -35,6 +35,15 @@ def state_of(root: Path, place: Path | None = None) -> str:
     return digest.hexdigest()
 
 
+ABOUT_AUDIENCES = ("changes", "current_members", "memberships")  # as macros/audiences.sql has them
+
+
+def audiences(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The models of audiences by name, sorted."""
+    found = models(manifest, "5_audiences")
+    return {name: found[name] for name in sorted(found) if name not in ABOUT_AUDIENCES}
+
+
 def models(manifest: dict[str, Any], folder: str) -> dict[str, dict[str, Any]]:
     """Models of one layer's folder (`5_audiences`, say) by name."""
     return {

@@ -19,7 +19,7 @@ from cdp_orchestration.errors import NeedsAPerson, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.project import layers
 from cdp_orchestration.warehouse import cloud_load, file_lock
-from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing
+from cdp_orchestration.warehouse.engine import PORTION, Cursor, NothingBuilt, QueryFailed, RelationMissing
 
 SCHEMAS = ("landing", "landing_staging", *layers.SCHEMAS)  # landing_staging is dlt's
 # What the drivers say of credentials that are wrong, rather than of a server that does not answer.
@@ -126,6 +126,11 @@ class CloudReading:
         with self._asked(sql, parameters) as cursor:
             table = cursor.arrow()
         return table.rename_columns([name.lower() for name in table.column_names])  # Snowflake's are in capitals
+
+    def portions(self, sql: str, parameters: Sequence[object] | None = None) -> Iterator[list[tuple[Any, ...]]]:
+        with self._asked(sql, parameters) as cursor:
+            while rows := cursor.fetchmany(PORTION):
+                yield [tuple(row) for row in rows]
 
 
 class _Rows:

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -20,7 +21,7 @@ import pyarrow as pa
 from cdp_orchestration.errors import CdpError, NeedsAPerson, TryAgain, disk_full, is_disk_full
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import file_lock
-from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing
+from cdp_orchestration.warehouse.engine import PORTION, Cursor, NothingBuilt, QueryFailed, RelationMissing
 
 log = logging.getLogger("cdp")
 
@@ -43,6 +44,12 @@ class DuckDBReading:
             # DuckDB advises its relations, which refuse to start while a result of this connection is half read.
             warnings.simplefilter("ignore", UserWarning)
             return self._connection.to_arrow_table()
+
+    def portions(self, sql: str, parameters: Sequence[object] | None = None) -> Iterator[list[tuple[Any, ...]]]:
+        self.execute(sql, parameters)  # DuckDB makes the rows as they are fetched
+        with _in_our_words():
+            while rows := self._connection.fetchmany(PORTION):
+                yield rows
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 Everything else happens in dbt. One module an engine; Warehouse picks it by CDP_TARGET.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from cdp_orchestration.errors import CdpError, NeedsAPerson
+
+PORTION = 10_000  # rows
 
 
 class NothingBuilt(NeedsAPerson):
@@ -45,6 +47,10 @@ class Reading(Protocol):
 
     def arrow(self, sql: str, parameters: Sequence[object] | None = None) -> pa.Table:
         """The result as an Arrow table. Raises as `execute`."""
+        ...
+
+    def portions(self, sql: str, parameters: Sequence[object] | None = None) -> Iterator[list[tuple[Any, ...]]]:
+        """The rows in portions of a few thousand, of which memory holds one at a time. Raises as `execute`."""
         ...
 
 

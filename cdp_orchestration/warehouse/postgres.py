@@ -21,7 +21,7 @@ from cdp_orchestration.errors import NeedsAPerson, TryAgain
 from cdp_orchestration.home import Home
 from cdp_orchestration.project import layers
 from cdp_orchestration.warehouse import postgres_load
-from cdp_orchestration.warehouse.engine import Cursor, NothingBuilt, QueryFailed, RelationMissing
+from cdp_orchestration.warehouse.engine import PORTION, Cursor, NothingBuilt, QueryFailed, RelationMissing
 
 log = logging.getLogger("cdp")
 
@@ -39,12 +39,15 @@ class PostgresReading:
         self._connection = connection
 
     def execute(self, sql: str, parameters: Sequence[object] | None = None) -> Cursor:
-        cursor = self._connection.cursor()
+        return self._executed(self._connection.cursor(), sql, parameters)
+
+    @staticmethod
+    def _executed(cursor: Any, sql: str, parameters: Sequence[object] | None) -> Any:
         try:
             if parameters:
                 cursor.execute(sql.replace("%", "%%").replace("?", "%s"), list(parameters))
             else:
-                cursor.execute(sql)
+                cursor.execute(sql)  # a ? in it stands in some text
         except (
             psycopg2.errors.UndefinedTable,
             psycopg2.errors.UndefinedColumn,
@@ -70,6 +73,13 @@ class PostgresReading:
                 arrays.append(pa.array(values, kind))
             names.append(column.name)
         return pa.Table.from_arrays(arrays, names=names)
+
+    def portions(self, sql: str, parameters: Sequence[object] | None = None) -> Iterator[list[tuple[Any, ...]]]:
+        # Any other cursor takes the whole result at once. `withhold`, because no transaction is open.
+        with self._connection.cursor("cdp_portions", withhold=True) as cursor:
+            self._executed(cursor, sql, parameters)
+            while rows := cursor.fetchmany(PORTION):
+                yield rows
 
 
 class Postgres:

@@ -213,6 +213,25 @@ def test_status_profile_and_quarantine_show_the_demo(demo: Demo) -> None:
     assert "Nobody holds" in nobody.stderr
 
 
+def test_the_verbs_about_audiences_say_what_the_warehouse_holds(demo: Demo) -> None:
+    members = demo.rows("select audience, profile_id from audiences.memberships where exited_at is null")
+    shown = demo.cdp("audiences", "--overlap")
+    assert shown.returncode == 0, shown.stderr
+    for audience in {audience for audience, _ in members}:
+        size = sum(other == audience for other, _ in members)
+        assert f"{audience} {size} " in " ".join(shown.stdout.split())
+    assert demo.cdp("export", "vips").returncode == 0
+    [file] = (demo.root / "exports").glob("vips-*.csv")
+    with open(file, newline="") as rows:
+        assert {row["profile_id"] for row in csv.DictReader(rows)} == {
+            who for audience, who in members if audience == "vips"
+        }
+    # A window of seven days ends where the last build's clock stood.
+    preview = demo.cdp("preview", "cart_abandoners")
+    assert preview.returncode == 0, preview.stderr
+    assert "would enter 0 would leave 0" in " ".join(preview.stdout.split())
+
+
 def test_the_past_is_refused_here(demo: Demo) -> None:
     done = demo.cdp("run", "--as-of", "2026-10-01", "--no-deliver")
     assert done.returncode == 1

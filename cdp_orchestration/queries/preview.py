@@ -1,0 +1,164 @@
+"""`cdp preview AUDIENCE`: who an audience would hold by its model as it is in the checkout now. Nothing is built or recorded."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cdp_orchestration.errors import CdpError, NeedsAPerson
+from cdp_orchestration.home import PROJECT_ROOT, Home
+from cdp_orchestration.identity.masking import masked, reach_columns
+from cdp_orchestration.identity.rules import identity_rules
+from cdp_orchestration.project.manifest import audiences, current_manifest
+from cdp_orchestration.project.relations import existing
+from cdp_orchestration.queries.answers import Answer, Lines, Rows
+from cdp_orchestration.warehouse import QueryFailed, Reading, Warehouse, target
+
+SAMPLE = 10
+IDENTIFIERS_SHOWN = 3  # of each person the strongest
+
+
+def preview(home: Home, name: str) -> Iterator[Answer]:
+    """Size, who would enter and leave, who can be reached how, and a sample, by attributes as they were last built.
+
+    Raises NeedsAPerson for an unknown audience, one whose models are not built yet, and SQL that dbt or the warehouse refuses.
+    """
+    if target() == "spark":
+        raise NeedsAPerson("CDP_TARGET=spark: `cdp preview` cannot ask Spark. Use it on DuckDB or PostgreSQL.")
+    manifest = current_manifest(home)
+    known = audiences(manifest)
+    if name not in known:
+        raise NeedsAPerson(
+            f"{name}: there is no such audience. There are: {', '.join(known) or 'none'}. `cdp new audience {name}` begins one."
+        )
+    node = known[name]
+    if not Warehouse(home).exists():
+        raise NeedsAPerson("Nothing is built yet, so there is nobody to look at: `cdp run` builds.")
+    with Warehouse(home).reading() as connection:
+        missing = _not_built(connection, manifest, node)
+    if missing:
+        raise NeedsAPerson(
+            f"{node['original_file_path']}: reads what is not built yet: {', '.join(missing)}. `cdp run` builds it."
+        )
+    sql = _compiled(home, node)
+    with Warehouse(home).reading() as connection:
+        try:
+            answers = list(_answers(connection, name, sql))
+        except QueryFailed as error:
+            raise NeedsAPerson(f"{node['original_file_path']}: the warehouse refuses it. It says:\n{error}") from None
+    yield from answers
+    yield "Nothing was recorded: the next `cdp run` builds it."
+
+
+def _not_built(connection: Reading, manifest: dict[str, Any], node: dict[str, Any]) -> list[str]:
+    """The relations that a model reads, and that the warehouse does not have. What is ephemeral is a part of the model."""
+    read: dict[str, None] = {}
+    waiting = [node]
+    while waiting:
+        for key in waiting.pop()["depends_on"]["nodes"]:
+            parent = manifest["nodes"].get(key)
+            if parent and parent["config"].get("materialized") == "ephemeral":
+                waiting.append(parent)
+            elif parent:
+                read[f"{parent['schema']}.{parent['alias']}"] = None
+    there = existing(connection, list(read))
+    return sorted(relation for relation in read if relation not in there)
+
+
+def _compiled(home: Home, node: dict[str, Any]) -> str:
+    """The model's select, as dbt would send it. dbt works in a folder of its own, and in no PostgreSQL may it write."""
+    dbt = Path(sys.executable).with_name("dbt")
+    with tempfile.TemporaryDirectory(prefix="preview-", dir=home.root) as folder:
+        parsed = home.dbt_target / "partial_parse.msgpack"
+        if parsed.exists():
+            shutil.copyfile(parsed, Path(folder) / parsed.name)
+        command = [
+            str(dbt), "--no-use-colors", "--quiet", "compile", "--no-populate-cache",
+            "--select", f"{node['name']},resource_type:model", "--project-dir", str(PROJECT_ROOT),
+            "--profiles-dir", str(PROJECT_ROOT / "profiles"), "--target-path", folder, "--log-path", folder,
+        ]  # fmt: skip
+        read_only = f"{os.environ.get('PGOPTIONS', '')} -c default_transaction_read_only=on".strip()
+        with Warehouse(home).writing():
+            done = subprocess.run(
+                command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=False,
+                env={**os.environ, "CDP_HOME": str(home.root), "DBT_WRITE_JSON": "false", "PGOPTIONS": read_only},
+            )  # fmt: skip
+        if done.returncode:
+            raise NeedsAPerson(f"{node['original_file_path']}: dbt says:\n{(done.stdout or done.stderr).strip()}")
+        found = sorted(Path(folder, "compiled").rglob(f"{node['name']}.sql"))
+        if not found:
+            raise CdpError(f"{node['original_file_path']}: dbt compiled nothing: is it empty?")
+        return found[0].read_text()
+
+
+def _answers(connection: Reading, name: str, sql: str) -> Iterator[Answer]:
+    """No `?` for parameters here: the model's own text may hold one."""
+    rules = identity_rules()
+    listed = "audiences.current_members" in existing(connection, ["audiences.current_members"])
+    literal = name.replace("'", "''")
+    members = f"select profile_id from audiences.current_members where audience = '{literal}'"
+    steps = f"""
+        with drafted as (
+            select draft.profile_id from (
+                {sql.strip().rstrip(";")}
+            ) as draft
+        ),
+        people as (select distinct profile_id from drafted where profile_id is not null),
+        members as ({members if listed else "select profile_id from people where 1 = 0"})
+    """
+    counted = connection.execute(
+        steps + f"""
+        select
+            (select count(*) from people),
+            (select count(*) from members),
+            (select count(*) from people left join members on members.profile_id = people.profile_id
+                where members.profile_id is null),
+            (select count(*) from members left join people on people.profile_id = members.profile_id
+                where people.profile_id is null),
+            (select count(*) from drafted where profile_id is null),
+            (select count(profile_id) from drafted),
+            sum(held.has_email), sum(held.has_phone), sum(held.has_device)
+        from people
+        inner join (select profile_id, {reach_columns(rules)} from identity.identifiers group by profile_id) as held
+            on held.profile_id = people.profile_id
+        """
+    ).fetchone()  # fmt: skip
+    size, now, enter, leave, nobody, rows, *reached = (int(count or 0) for count in counted or [0] * 9)
+    as_of = connection.execute("select as_of from staging.current_build").fetchone()
+    yield f"{name}, by its model as it is now and by what was last built (as of {as_of[0] if as_of else 'never'})"
+    what = ["members", "members as last built", "would enter", "would leave", "of the members with an email", "with a phone",
+            "with a device id"]  # fmt: skip
+    yield Rows("Preview", ["what", "count"], list(zip(what, [size, now, enter, leave, *reached], strict=True)))
+    if nobody:
+        yield f"Rows without a profile_id: {nobody:,}. Its check `is_audience` will fail."
+    if rows > size:
+        yield f"{rows:,} rows for {size:,} people, and a member has one row: its check `is_audience` will fail."
+    yield Rows("A sample", ["person", "identifiers", "would enter"], _sample(connection, steps, rules))
+
+
+def _sample(connection: Reading, steps: str, rules: dict[str, Any]) -> Lines:
+    """The first people by id: ids are hashes, so these are any people, and the same ones each time."""
+    people = connection.execute(
+        f"{steps} select people.profile_id, members.profile_id is null from people "
+        f"left join members on members.profile_id = people.profile_id order by people.profile_id limit {SAMPLE}"
+    ).fetchall()
+    if not people:
+        return []
+    strength = {kind: rule["priority"] for kind, rule in rules["identifiers"].items()}
+    held: dict[str, list[tuple[int, str]]] = {}
+    for profile_id, kind, value in connection.execute(
+        "select profile_id, identifier_type, identifier_value from identity.identifiers "
+        f"where profile_id in ({', '.join('?' for _ in people)}) order by 1, 2, 3",
+        [row[0] for row in people],
+    ).fetchall():
+        held.setdefault(profile_id, []).append((strength.get(kind, 0), f"{kind}={masked(rules, kind, value)}"))
+    rows: Lines = []
+    for profile_id, enters in people:
+        known = [text for _, text in sorted(held.get(profile_id, []), key=lambda each: each[0])]
+        more = f", and {len(known) - IDENTIFIERS_SHOWN} more" if len(known) > IDENTIFIERS_SHOWN else ""
+        rows.append((profile_id, ", ".join(known[:IDENTIFIERS_SHOWN]) + more, bool(enters)))
+    return rows
