@@ -206,3 +206,37 @@
 {% macro postgres__matches_any(expression, patterns) -%}
     {{ cdp.duckdb__matches_any(expression, patterns) }}
 {%- endmacro %}
+
+{# An aggregate: texts joined with commas, in the order of an expression; null ones are left out, and
+   none at all is null (or empty). #}
+{% macro joined_texts(expression, order_by) -%}
+    {{ return(adapter.dispatch('joined_texts', 'cdp')(expression, order_by)) }}
+{%- endmacro %}
+
+{% macro default__joined_texts(expression, order_by) -%}
+    string_agg({{ expression }}, ',' order by {{ order_by }})
+{%- endmacro %}
+
+{% macro postgres__joined_texts(expression, order_by) -%}
+    string_agg({{ expression }}, ',' order by {{ order_by }}) collate "C"
+{%- endmacro %}
+
+{% macro snowflake__joined_texts(expression, order_by) -%}
+    listagg({{ expression }}, ',') within group (order by {{ order_by }})
+{%- endmacro %}
+
+{# Spark gathers in no order. #}
+{% macro spark__joined_texts(expression, order_by) -%}
+    array_join(
+        transform(
+            array_sort(collect_list(
+                case
+                    when {{ expression }} is not null
+                        then named_struct('place', {{ order_by }}, 'item', {{ expression }})
+                end
+            )),
+            each_item -> each_item.item
+        ),
+        ','
+    )
+{%- endmacro %}
