@@ -71,7 +71,17 @@ def rendered(
             lambda: {"spark": "timestamp_ntz", "snowflake": "timestamp_ntz"}.get(engine, "timestamp")
         )
         type_bigint = staticmethod(lambda: "bigint")
-        dateadd = staticmethod(lambda part, count, moment: f"{moment} + (interval '1 {part}' * ({count}))")
+        type_boolean = staticmethod(lambda: "boolean")
+        position = staticmethod(
+            lambda part, text: f"strpos({text}, {part})" if engine == "bigquery" else f"position({part} in {text})"
+        )
+        dateadd = staticmethod(
+            lambda part, count, moment: (
+                f"timestampadd({part}, {count}, {moment})"
+                if engine == "snowflake"
+                else f"{moment} + (interval '1 {part}' * ({count}))"
+            )
+        )
 
     module = _template().make_module(
         {

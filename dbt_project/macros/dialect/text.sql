@@ -32,6 +32,24 @@
     {{ expression }} rlike '{{ pattern | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro %}
 
+{# Whether a text contains a match of an expression that a person wrote, with or without regard to letter case. #}
+{% macro matches_regex(expression, pattern, case_sensitive) -%}
+    {{ return(adapter.dispatch('matches_regex', 'cdp')(expression, pattern, case_sensitive)) }}
+{%- endmacro %}
+
+{% macro default__matches_regex(expression, pattern, case_sensitive) -%}
+    {{ cdp.matches_pattern(expression, ('' if case_sensitive else '(?i)') ~ pattern) }}
+{%- endmacro %}
+
+{# Under the collation "C" it would know the letters of ASCII alone. #}
+{% macro postgres__matches_regex(expression, pattern, case_sensitive) -%}
+    {{ cdp.default__matches_regex('(' ~ expression ~ ' collate "und-x-icu")', pattern, case_sensitive) }}
+{%- endmacro %}
+
+{% macro snowflake__matches_regex(expression, pattern, case_sensitive) -%}
+    regexp_like({{ expression }}, {{ cdp.text_literal('.*(' ~ pattern ~ ').*') }}, '{{ 's' if case_sensitive else 'si' }}')
+{%- endmacro %}
+
 {# Whether a text holds more than blanks: the same ones on every engine. (What trims, identity does:
    spelling.sql.) #}
 {% macro has_text(expression) -%}
