@@ -196,7 +196,8 @@ def expected(
             (each for each in theirs if in_window(each["occurred_at"], options)),
             key=lambda each: (each["occurred_at"], each["arrival"]),
         )
-        found[person] = one(kind, property, seen, options)
+        if seen or options.get("keep_emptied", True):
+            found[person] = one(kind, property, seen, options)
     return found
 
 
@@ -204,7 +205,7 @@ def holds(event: dict[str, Any], property: str, operator: str, value: Any = None
     said = event[property]
     return (
         said is not None
-        and {"exists": lambda: True, ">": lambda: said > value, "equals": lambda: said == value}[operator]()
+        and {"exists": lambda: True, ">": lambda: said > value, "equals": lambda: said.lower() == value.lower()}[operator]()
     )
 
 
@@ -288,14 +289,17 @@ def grouped(seen: list[dict[str, Any]], property: str | None, options: dict[str,
 ORDER, SEARCH = "Order Completed", "Trip Searched"
 WINDOWS: list[dict[str, Any]] = [
     {}, {"last_days": 30}, {"last_hours": 6}, {"since": "2026-10-01"}, {"since": "2026-10-31 12:00"}, {"between_days": (90, 30)},
-    {"between_days": [7, 0]},
+    {"between_days": [7, 0]}, {"last_days": 30, "keep_emptied": False},
 ]  # fmt: skip
 CALLS: list[tuple[Any, ...]] = [
     ("count_of", ORDER, None, {}),
     ("count_of", [ORDER, "Trip's Ün"], None, {"types": ["track"]}),
     ("count_of", None, None, {"types": ["page", "screen"]}),
     ("count_of", None, None, {"types": "identify"}),
+    ("count_of", ORDER, None, {"where": [("travellers", ">", 1), ("destination", "equals", "Rome")]}),
+    ("count_of", ORDER, None, {"where": [("source", "equals", "web")]}),
     ("sum_of", ORDER, "total", {}),
+    ("sum_of", ORDER, "total", {"where": [("destination", "exists")]}),
     ("sum_of", ORDER, "travellers", {}),
     ("average_of", ORDER, "total", {}),
     ("average_of", ORDER, "travellers", {}),
@@ -377,7 +381,7 @@ def test_a_formula_is_over_other_attributes(
 REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("count_of", (), {}, r"count_of: event is \[\]; write a name"),
     ("count_of", ("",), {}, "event is"),
-    ("count_of", (ORDER,), {"last_day": 3}, "last_day is no argument; there are types, where, last_days"),
+    ("count_of", (ORDER,), {"last_day": 3}, "last_day is no argument; there are types, where, as"),
     ("count_of", (ORDER,), {"sources": ["web"]}, "sources is no argument"),
     ("count_of", (), {"types": ["click"]}, "a message is one of identify, track"),
     ("count_of", (ORDER,), {"last_days": 0}, "last_days is 0; write a whole number from 1"),

@@ -32,12 +32,12 @@ group by profile_id
     {%- do options.update({'types': ['page', 'screen', 'track']}) -%}
 {%- endif -%}
 {%- set of = cdp.matching('sessions_of', event, options, more=['sources']) -%}
+{%- set last_moment = cdp.plus('previous_at', seconds=60 * gap) -%}
 select
     profile_id,
     cast(count(
         case
-            when previous_at is null or happened_at > {{ cdp.plus('previous_at', seconds=60 * gap) }}
-                then happened_at
+            when previous_at is null or happened_at > {{ last_moment }} then happened_at
         end
     ) as {{ dbt.type_bigint() }}) as {{ of.column }}
 from (

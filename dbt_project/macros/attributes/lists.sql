@@ -41,13 +41,15 @@ group by profile_id
 {%- endmacro %}
 
 {# {group: aggregate}, groups being the values of the properties `by` (up to three, an object within
-   an object): how many events, or the sum, min, max or average of a property. An event that lacks one
-   of the properties is in no group. #}
+   an object): how many events, or the sum, min, max or average of a property. An event that lacks
+   one of the properties is in no group. #}
 {% macro map_of(event=none, property=none, by=none, aggregate='sum') -%}
 {%- set by = [by] if by is string else by or [] -%}
 {%- if not 1 <= by | length <= 3 -%}
     {%- do cdp.refuse_attribute(
-        'map_of', 'by is ' ~ by ~ "; write one to three properties: by=['destination']. Of more, make several attributes."
+        'map_of',
+        'by is ' ~ by ~ "; write one to three properties: by=['destination']. Of more, make "
+        ~ 'several attributes.'
     ) -%}
 {%- endif -%}
 {%- set aggregates = {
@@ -57,7 +59,9 @@ group by profile_id
     'average': cdp.to_exact(cdp.exact_sum('value') ~ ' / nullif(count(value), 0)'),
 } -%}
 {%- if aggregate not in aggregates -%}
-    {%- do cdp.refuse_attribute('map_of', 'aggregate is ' ~ aggregate ~ '; write ' ~ aggregates | join(', ') ~ '.') -%}
+    {%- do cdp.refuse_attribute(
+        'map_of', 'aggregate is ' ~ aggregate ~ '; write ' ~ aggregates | join(', ') ~ '.'
+    ) -%}
 {%- endif -%}
 {%- set types = cdp.number_types() if property else [] -%}
 {%- set of = cdp.matching('map_of', event, kwargs, property, types, keys=by) -%}
@@ -67,6 +71,7 @@ group by profile_id
     {%- do said.append('key_' ~ loop.index ~ ' is not null') -%}
 {%- endfor -%}
 {%- if property -%}{%- do said.append(cdp.to_exact('value') ~ ' is not null') -%}{%- endif -%}
+{%- set in_a_group = said | join(' and ') -%}
 {%- set grouped -%}
 select
     profile_id,
@@ -80,7 +85,7 @@ from (
     select
         profile_id,
         {%- for key in keys %}
-        case when {{ said | join(' and ') }} then cast({{ key }} as {{ dbt.type_string() }}) end as {{ key }}
+        case when {{ in_a_group }} then cast({{ key }} as {{ dbt.type_string() }}) end as {{ key }}
         {{- ',' if property or not loop.last }}
         {%- endfor %}
         {%- if property %}
@@ -95,11 +100,13 @@ group by profile_id, {{ keys | join(', ') }}
 {%- set nested = namespace(sql=grouped) -%}
 {%- for key in keys | reverse -%}
 {%- set kept = (['profile_id'] + keys[:-loop.index]) | join(', ') -%}
-{%- set entry = 'case when ' ~ key ~ ' is not null then ' ~ cdp.json_quote(key) ~ " || ':' || entry end" -%}
+{%- set pair = 'case when ' ~ key ~ ' is not null then ' ~ cdp.json_quote(key)
+    ~ " || ':' || entry end" -%}
+{%- set entries = cdp.joined_texts(pair, key) -%}
 {%- set nested.sql -%}
 select
     {{ kept }},
-    '{' || coalesce({{ cdp.joined_texts(entry, key) }}, '') || '}' as {{ of.column if loop.last else 'entry' }}
+    '{' || coalesce({{ entries }}, '') || '}' as {{ of.column if loop.last else 'entry' }}
 from (
     {{ nested.sql }}
 ) as {{ key }}_entries

@@ -33,6 +33,7 @@ group by profile_id
 {%- set types = cdp.number_types() if property else [] -%}
 {%- set of = cdp.matching('decayed_sum_of', event, kwargs, property, types) -%}
 {%- set age = cdp.seconds_between('happened_at', cdp.as_of()) -%}
+{%- set lives = 'least(' ~ age ~ ' / ' ~ 86400 * life ~ ', 200)' -%}
 select
     profile_id,
     coalesce(
@@ -42,7 +43,7 @@ from (
     select
         profile_id,
         {{ 'value' if property else 'case when happened_at is not null then 1 end' }}
-        * power(cast(0.5 as {{ cdp.type_double() }}), least({{ age }} / {{ 86400 * life }}, 200)) as counts_now
+        * power(cast(0.5 as {{ cdp.type_double() }}), {{ lives }}) as counts_now
     from (
         {{ of.events }}
     ) as matching

@@ -1,4 +1,5 @@
-{# One value out of many, and moments: null where the window emptied, or nobody said the property. #}
+{# One value out of many, and moments: null where the window emptied, or no event says the
+   property. #}
 
 {% macro min_of(event=none, property=none) -%}
 {{ cdp.extreme_of('min', event, property, kwargs) }}
@@ -72,8 +73,8 @@ from (
 where place = 1
 {%- endmacro %}
 
-{# Of equals the smallest, which is the alphabetically first; null where it came less than `at_least`
-   times. #}
+{# Of equals the smallest, which is the alphabetically first; null where it came less than
+   `at_least` times. #}
 {% macro most_frequent_of(event=none, property=none, at_least=1) -%}
 {%- set least = cdp.whole_from_one('most_frequent_of', 'at_least', at_least) -%}
 {%- set of = cdp.matching('most_frequent_of', event, kwargs, property, cdp.scalar_types()) -%}
