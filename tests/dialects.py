@@ -83,7 +83,7 @@ RESERVED = {
 
 _NO_FUNCTIONS = {"AS", "IN", "AND", "OR", "ON", "FROM", "SELECT", "VALUES", "USING", "OVER", "NOT", "JOIN", "WHEN", "THEN",
                  "ELSE", "WHERE", "HAVING", "UNION", "ALL", "BY", "EXISTS", "LATERAL", "WITH", "INTO", "TABLE", "DISTINCT",
-                 "OPTIONS", "RETURNS", "EXCLUDE", "INSERT", "BETWEEN", "LIKE", "UNNEST", "INTERVAL"}  # fmt: skip
+                 "OPTIONS", "RETURNS", "EXCLUDE", "INSERT", "BETWEEN", "LIKE", "UNNEST", "INTERVAL", "GROUP"}  # fmt: skip
 _NO_TYPES = {TokenType.NULL, TokenType.UNION, TokenType.MAP, TokenType.OBJECT, TokenType.STRUCT, TokenType.FILE}
 _SYNTAX = {TokenType.DCOLON: "::", TokenType.QUALIFY: "qualify", TokenType.RLIKE: "rlike", TokenType.ARROW: "->"}
 

@@ -10,20 +10,28 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+import yaml
 
 from tests.conftest import connect
-from tests.harness import PROJECT
+from tests.harness import PROJECT, dbt
 from tests.macros import rendered
+from tests.test_identity import copy_of_the_project
 
 AS_OF = datetime(2026, 11, 1, 12)
 PROPERTIES = {"total": "number", "destination": "text", "travellers": "integer", "status": "text", "back_at": "timestamp",
               "insured": "boolean", "extras": "list"}  # fmt: skip
 COLUMNS = ["message_id", "profile_id", "type", "event_name", "occurred_at", "source", "arrival", *PROPERTIES]
 ENGINES = ["duckdb", "postgres"]
+KINDS = {
+    re.sub(r".*/", "", name)
+    for file in (PROJECT / "dbt_project" / "macros" / "attributes").glob("*.sql")
+    for name in re.findall(r"{% macro (\w+_of|formula)\((?:event=|expression)", file.read_text())
+}
 
 
 def refuse(text: str) -> None:
@@ -205,7 +213,9 @@ def holds(event: dict[str, Any], property: str, operator: str, value: Any = None
     said = event[property]
     return (
         said is not None
-        and {"exists": lambda: True, ">": lambda: said > value, "equals": lambda: said.lower() == value.lower()}[operator]()
+        and {"exists": lambda: True, ">": lambda: said > value, "equals": lambda: said.lower() == value.lower()}[
+            operator
+        ]()
     )
 
 
@@ -427,3 +437,52 @@ def test_what_makes_no_sense_is_refused_by_its_name(
     with pytest.raises(ValueError, match=told) as refused:
         attribute("duckdb", kind, *arguments, **options)
     assert str(refused.value).startswith(f"models/4_attributes/value_of_it.sql: {kind}: ")
+
+
+@pytest.mark.builds
+def test_every_example_of_the_page_runs(tmp_path: Path) -> None:
+    """docs/attributes.md, as models of a copy of the project: compiled by dbt, run on the columns that events has."""
+    page = (PROJECT / "docs" / "attributes.md").read_text()
+    examples = re.findall(r"```sql\n-- (dbt_project/models/4_attributes/(\w+)\.sql)\n(.*?)```", page, re.S)
+    assert len(examples) >= 12
+    assert len(examples) == page.count("```sql")
+    assert {kind for kind in KINDS if f"{kind}(" in "".join(sql for *_, sql in examples)} >= KINDS - {
+        "min_of",
+        "first_time_of",
+        "last_value_of",
+    }
+    project = copy_of_the_project(tmp_path / "project")
+    for path, _, sql in examples:
+        (project / path).write_text(sql)
+    home = tmp_path / "home"
+    done = dbt(project, home, "compile", "--select", *(name for _, name, _ in examples))
+    assert done.returncode == 0, done.stdout[-3000:]
+
+    declared = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]["catalogue"]["properties"]
+    types = {name: entry if isinstance(entry, str) else entry["type"] for name, entry in declared.items()}
+    columns = {"message_id": "text", "profile_id": "text", "type": "text", "event_name": "text", "occurred_at": "timestamp",
+               "source": "text", "arrival": "bigint"}  # fmt: skip
+    columns |= {name: {"number": "double", "integer": "bigint"}.get(each, "text") for name, each in types.items()}
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        connection.execute("create schema staging; create schema profiles; create schema attributes")
+        connection.execute(f"create table staging.current_build as select timestamp '{AS_OF}' as as_of")
+        connection.execute(
+            f"create table profiles.events ({', '.join(f'{name} {each}' for name, each in columns.items())})"
+        )
+        connection.execute(
+            "insert into profiles.events by name select 'p' as profile_id, unnest(['track', 'track', 'track', 'track', 'page']) "
+            "as type, unnest(['Order Completed', 'Product Viewed', 'Product Added', 'Trip Searched', null]) as event_name, "
+            f"timestamp '{AS_OF}' as occurred_at, 'web' as source, 'Rome' as destination, 2 as travellers, 310.5 as total, 7 as price"
+        )
+        for name in ("order_count", "sessions_30d"):
+            connection.execute(f"create table attributes.{name} as select 'p' as profile_id, 3::bigint as {name}")
+        found = {}
+        for path, name, _ in examples:
+            cursor = connection.execute((home / "dbt" / "compiled" / "cdp" / path).read_text())
+            assert [column[0] for column in cursor.description or ()] == ["profile_id", name]
+            found[name] = cursor.fetchall()
+    assert found.pop("big_orders_90d") == [("p", 1)]
+    assert found.pop("spent_by_destination") == [("p", '{"Rome":{"2":310.5}}')]
+    assert found.pop("liked_destination") == [("p", "Rome")]
+    assert found.pop("orders_per_visit") == [("p", 1.0)]
+    assert {name for name, rows in found.items() if len(rows) != 1} == set()

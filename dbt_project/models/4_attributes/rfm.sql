@@ -1,5 +1,5 @@
--- How recently, how often and for how much a person ordered, each from 1 to 5 among all who did, and
--- what such people are called. One row per person who ever ordered.
+-- How recently, how often and for how much a person ordered, each from 1 to 5 among all who did,
+-- and what such people are called. One row per person who ever ordered.
 with measured as (
     select
         value.profile_id,
