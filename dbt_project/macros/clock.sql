@@ -9,8 +9,10 @@
     {{ cdp.plus(cdp.as_of(), days=-days, hours=-hours) }}
 {%- endmacro %}
 
-{# 'Last N days' is as_of - N * 24 h < column <= as_of; without days, everything up to as_of. #}
-{% macro happened(column, last_days=none) -%}
+{# 'Last N days' is as_of - N * 24 h < column <= as_of; without days or hours, everything up to as_of. #}
+{% macro happened(column, last_days=none, last_hours=none) -%}
     {{ column }} <= {{ cdp.as_of() }}
-    {%- if last_days is not none %} and {{ column }} > {{ cdp.as_of_minus(days=last_days) }}{% endif -%}
+    {%- if last_days is not none or last_hours is not none %} and {{ column }} > {{
+        cdp.as_of_minus(days=last_days or 0, hours=last_hours or 0)
+    }}{% endif -%}
 {%- endmacro %}

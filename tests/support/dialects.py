@@ -26,6 +26,7 @@ SPELLED: dict[str, dict[str, str]] = {
         # Functions: documented synonyms.
         "SUBSTR": "SUBSTRING", "POSITION": "CHARINDEX", "TIMESTAMPADD": "DATEADD", "TIMESTAMPDIFF": "DATEDIFF",
         "TRY_TO_DECIMAL": "TRY_TO_NUMBER",
+        "EXTRACT": "DATE_PART",  # documented under both names
     },
     "bigquery": {
         # Data types: documented aliases of INT64 and BOOL.
@@ -45,14 +46,14 @@ SPELLED: dict[str, dict[str, str]] = {
 
 # The functions that models may use on each engine, from the vendor's own lists of functions. One that is missing here is
 # looked up there and added; sqlglot's own knowledge is wider than any engine (it lets BigQuery have CONCAT_WS).
-_EVERYWHERE = """abs avg cast ceil chr coalesce concat count dense_rank exp first_value floor greatest lag last_value lead least
-    length ln lower ltrim max md5 min mod nullif ntile octet_length rank regexp_replace replace round row_number rpad rtrim sign
-    sqrt substr substring sum translate trim upper"""
+_EVERYWHERE = """abs asin avg cast ceil chr coalesce concat cos count dense_rank exp extract first_value floor greatest lag
+    last_value lead least length ln lower ltrim max md5 min mod nullif ntile octet_length rank regexp_replace replace right round
+    row_number rpad rtrim sign sin sqrt substr substring sum translate trim upper"""
 FUNCTIONS = {
     engine: set(f"{_EVERYWHERE} {names}".upper().split())
     for engine, names in {
-        "snowflake": """array_construct_compact array_size array_to_string convert_timezone date_trunc flatten get_path parse_json
-            position regexp_like timestampadd timestampdiff dateadd to_char to_json to_number to_variant try_parse_json
+        "snowflake": """array_construct_compact array_size array_to_string convert_timezone date_trunc filter flatten get_path parse_json
+            position regexp_like timestampadd timestampdiff dateadd to_char to_json to_number to_variant transform try_parse_json
             try_to_decimal try_to_double try_to_timestamp_ntz try_to_timestamp_tz typeof""",
         "bigquery": """array_length array_to_string current_timestamp format_timestamp json_query json_query_array json_type
             json_value normalize parse_json regexp_contains safe_cast strpos timestamp timestamp_add timestamp_diff timestamp_micros
@@ -82,7 +83,7 @@ RESERVED = {
 
 _NO_FUNCTIONS = {"AS", "IN", "AND", "OR", "ON", "FROM", "SELECT", "VALUES", "USING", "OVER", "NOT", "JOIN", "WHEN", "THEN",
                  "ELSE", "WHERE", "HAVING", "UNION", "ALL", "BY", "EXISTS", "LATERAL", "WITH", "INTO", "TABLE", "DISTINCT",
-                 "OPTIONS", "RETURNS", "EXCLUDE", "INSERT", "BETWEEN", "LIKE", "UNNEST", "INTERVAL"}  # fmt: skip
+                 "OPTIONS", "RETURNS", "EXCLUDE", "INSERT", "BETWEEN", "LIKE", "UNNEST", "INTERVAL", "GROUP"}  # fmt: skip
 _NO_TYPES = {TokenType.NULL, TokenType.UNION, TokenType.MAP, TokenType.OBJECT, TokenType.STRUCT, TokenType.FILE}
 _SYNTAX = {TokenType.DCOLON: "::", TokenType.QUALIFY: "qualify", TokenType.RLIKE: "rlike", TokenType.ARROW: "->"}
 

@@ -73,7 +73,16 @@ def rendered(
         type_bigint = staticmethod(lambda: "bigint")
         type_boolean = staticmethod(lambda: "boolean")
         date_trunc = staticmethod(lambda part, moment: f"date_trunc('{part}', {moment})")
-        dateadd = staticmethod(lambda part, count, moment: f"{moment} + (interval '1 {part}' * ({count}))")
+        position = staticmethod(
+            lambda part, text: f"strpos({text}, {part})" if engine == "bigquery" else f"position({part} in {text})"
+        )
+        dateadd = staticmethod(
+            lambda part, count, moment: (
+                f"timestampadd({part}, {count}, {moment})"
+                if engine == "snowflake"
+                else f"{moment} + (interval '1 {part}' * ({count}))"
+            )
+        )
 
     module = _template().make_module(
         {

@@ -67,6 +67,21 @@ from {{ relation }} as arrays
 cross join unnest(json_query_array(arrays.{{ column }})) as item with offset as item_no
 {%- endmacro %}
 
+{% macro bigquery__any_item(expression, condition) -%}
+    exists (
+        select 1
+        from (
+            select json_value(element, '$') as item
+            from unnest(json_query_array({{ expression }})) as element
+        ) as items
+        where {{ condition }}
+    )
+{%- endmacro %}
+
+{% macro bigquery__item_count(expression) -%}
+    array_length(json_query_array({{ expression }}))
+{%- endmacro %}
+
 {# to_json_string writes a null as the text null. #}
 {% macro bigquery__json_quote(expression) -%}
     case when {{ expression }} is not null then to_json_string(cast({{ expression }} as string)) end

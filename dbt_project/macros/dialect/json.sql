@@ -221,6 +221,32 @@ from (
 ) as listed
 {%- endmacro %}
 
+{# Whether any item of a JSON array (a scalar as plain text, called `item`) meets a condition. #}
+{% macro any_item(expression, condition) -%}
+    {{ return(adapter.dispatch('any_item', 'cdp')(expression, condition)) }}
+{%- endmacro %}
+
+{% macro default__any_item(expression, condition) -%}
+    {{ cdp.not_on_this_engine('any_item') }}
+{%- endmacro %}
+
+{% macro duckdb__any_item(expression, condition) -%}
+    len(list_filter(json_extract_string({{ expression }}, '$[*]'), lambda item: {{ condition }})) > 0
+{%- endmacro %}
+
+{# How many items a JSON array has. #}
+{% macro item_count(expression) -%}
+    {{ return(adapter.dispatch('item_count', 'cdp')(expression)) }}
+{%- endmacro %}
+
+{% macro default__item_count(expression) -%}
+    {{ cdp.not_on_this_engine('item_count') }}
+{%- endmacro %}
+
+{% macro duckdb__item_count(expression) -%}
+    json_array_length({{ expression }})
+{%- endmacro %}
+
 {# A text as a JSON string literal: quoted and escaped. Null stays null. #}
 {% macro json_quote(expression) -%}
     {{ return(adapter.dispatch('json_quote', 'cdp')(expression)) }}

@@ -74,3 +74,52 @@
         when lower({{ expression }}) in ('false', 'f', 'no', 'n', '0') then false
     end
 {%- endmacro %}
+
+{# A number as a decimal with nine places, which adds up to the same in any order; null where it is
+   1e20 or more, which says nothing of a person and would be too large a sum. #}
+{% macro to_exact(expression) -%}
+    {{ return(adapter.dispatch('to_exact', 'cdp')(expression)) }}
+{%- endmacro %}
+
+{% macro default__to_exact(expression) -%}
+    case when abs({{ expression }}) < 1e20 then cast({{ expression }} as decimal(38, 9)) end
+{%- endmacro %}
+
+{# By way of its shortest text: the digits that the sender wrote. #}
+{% macro duckdb__to_exact(expression) -%}
+    case when abs({{ expression }}) < 1e20 then cast(cast({{ expression }} as varchar) as decimal(38, 9)) end
+{%- endmacro %}
+
+{% macro postgres__to_exact(expression) -%}
+    case when abs({{ expression }}) < 1e20 then cast(cast({{ expression }} as text) as numeric(38, 9)) end
+{%- endmacro %}
+
+{% macro bigquery__to_exact(expression) -%}
+    case when abs({{ expression }}) < 1e20 then cast({{ expression }} as numeric) end
+{%- endmacro %}
+
+{# Such a decimal as a double. #}
+{% macro from_exact(expression) -%}
+    {{ return(adapter.dispatch('from_exact', 'cdp')(expression)) }}
+{%- endmacro %}
+
+{% macro default__from_exact(expression) -%}
+    cast({{ expression }} as {{ cdp.type_double() }})
+{%- endmacro %}
+
+{# It would divide by 1e9 in doubles, and be off by a bit where the sum is large. #}
+{% macro duckdb__from_exact(expression) -%}
+    cast(cast({{ expression }} as varchar) as double)
+{%- endmacro %}
+
+{# The sum of numbers as a double, the same in whatever order they come; an aggregate. #}
+{% macro exact_sum(expression) -%}
+    {{ cdp.from_exact('sum(' ~ cdp.to_exact(expression) ~ ')') }}
+{%- endmacro %}
+
+{# Such a decimal as a JSON number: 12.5, 12, 0. #}
+{% macro exact_text(expression) -%}
+    {%- set digits = 'cast(' ~ expression ~ ' as ' ~ dbt.type_string() ~ ')' -%}
+    {%- set shorter = cdp.replaced_pattern(digits, '([.][0-9]*[1-9])0+$', '\\1') -%}
+    case when {{ expression }} = 0 then '0' else {{ cdp.replaced_pattern(shorter, '[.]0+$', '') }} end
+{%- endmacro %}

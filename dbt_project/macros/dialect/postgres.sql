@@ -131,6 +131,23 @@ cross join lateral json_array_elements(
 ) with ordinality as elements (element, place)
 {%- endmacro %}
 
+{% macro postgres__any_item(expression, condition) -%}
+    exists (
+        select 1
+        from (
+            select element collate "C" as item
+            from json_array_elements_text(
+                case when {{ cdp.holds_array(expression) }} then cast({{ expression }} as json) end
+            ) as elements (element)
+        ) as items
+        where {{ condition }}
+    )
+{%- endmacro %}
+
+{% macro postgres__item_count(expression) -%}
+    json_array_length(case when {{ cdp.holds_array(expression) }} then cast({{ expression }} as json) end)
+{%- endmacro %}
+
 {% macro postgres__json_quote(expression) -%}
     landing.json_quote({{ expression }})
 {%- endmacro %}

@@ -87,6 +87,16 @@ cross join lateral flatten(
 ) as elements
 {%- endmacro %}
 
+{% macro snowflake__any_item(expression, condition) -%}
+    array_size(filter(
+        transform(cast(try_parse_json({{ expression }}) as array), element -> cast(element as text)), item -> {{ condition }}
+    )) > 0
+{%- endmacro %}
+
+{% macro snowflake__item_count(expression) -%}
+    array_size(try_parse_json({{ expression }}))
+{%- endmacro %}
+
 {% macro snowflake__json_quote(expression) -%}
     to_json(to_variant(cast({{ expression }} as text)))
 {%- endmacro %}

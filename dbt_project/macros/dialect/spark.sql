@@ -134,6 +134,14 @@ from {{ relation }} as given
 lateral view posexplode({{ cdp.spark_elements('given.' ~ column) }}) listed as item_no, item
 {%- endmacro %}
 
+{% macro spark__any_item(expression, condition) -%}
+    exists(from_json({{ expression }}, 'array<string>'), item -> {{ condition }})
+{%- endmacro %}
+
+{% macro spark__item_count(expression) -%}
+    json_array_length({{ expression }})
+{%- endmacro %}
+
 {% macro spark__json_quote(expression) -%}
     case when {{ expression }} is not null then regexp_replace(to_json(array({{ expression }})), '^\\[|\\]$', '') end
 {%- endmacro %}

@@ -32,6 +32,24 @@
     {{ expression }} rlike '{{ pattern | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro %}
 
+{# Whether a text contains a match of an expression that a person wrote, with or without regard to letter case. #}
+{% macro matches_regex(expression, pattern, case_sensitive) -%}
+    {{ return(adapter.dispatch('matches_regex', 'cdp')(expression, pattern, case_sensitive)) }}
+{%- endmacro %}
+
+{% macro default__matches_regex(expression, pattern, case_sensitive) -%}
+    {{ cdp.matches_pattern(expression, ('' if case_sensitive else '(?i)') ~ pattern) }}
+{%- endmacro %}
+
+{# Under the collation "C" it would know the letters of ASCII alone. #}
+{% macro postgres__matches_regex(expression, pattern, case_sensitive) -%}
+    {{ cdp.default__matches_regex('(' ~ expression ~ ' collate "und-x-icu")', pattern, case_sensitive) }}
+{%- endmacro %}
+
+{% macro snowflake__matches_regex(expression, pattern, case_sensitive) -%}
+    regexp_like({{ expression }}, {{ cdp.text_literal('.*(' ~ pattern ~ ').*') }}, '{{ 's' if case_sensitive else 'si' }}')
+{%- endmacro %}
+
 {# Whether a text holds more than blanks: the same ones on every engine. (What trims, identity does:
    spelling.sql.) #}
 {% macro has_text(expression) -%}
@@ -205,4 +223,38 @@
 {# PostgreSQL keeps 32 compiled patterns, and compiles the others again for every row. #}
 {% macro postgres__matches_any(expression, patterns) -%}
     {{ cdp.duckdb__matches_any(expression, patterns) }}
+{%- endmacro %}
+
+{# An aggregate: texts joined with commas, in the order of an expression; null ones are left out, and
+   none at all is null (or empty). #}
+{% macro joined_texts(expression, order_by) -%}
+    {{ return(adapter.dispatch('joined_texts', 'cdp')(expression, order_by)) }}
+{%- endmacro %}
+
+{% macro default__joined_texts(expression, order_by) -%}
+    string_agg({{ expression }}, ',' order by {{ order_by }})
+{%- endmacro %}
+
+{% macro postgres__joined_texts(expression, order_by) -%}
+    string_agg({{ expression }}, ',' order by {{ order_by }}) collate "C"
+{%- endmacro %}
+
+{% macro snowflake__joined_texts(expression, order_by) -%}
+    listagg({{ expression }}, ',') within group (order by {{ order_by }})
+{%- endmacro %}
+
+{# Spark gathers in no order. #}
+{% macro spark__joined_texts(expression, order_by) -%}
+    array_join(
+        transform(
+            array_sort(collect_list(
+                case
+                    when {{ expression }} is not null
+                        then named_struct('place', {{ order_by }}, 'item', {{ expression }})
+                end
+            )),
+            each_item -> each_item.item
+        ),
+        ','
+    )
 {%- endmacro %}

@@ -230,3 +230,20 @@ from (
 {% macro default__moved_by(expression, from, to) -%}
     {{ expression }} + ({{ to }} - {{ from }})
 {%- endmacro %}
+
+{# How many seconds lie between two moments, as a double. #}
+{% macro seconds_between(earlier, later) -%}
+    {{ return(adapter.dispatch('seconds_between', 'cdp')(earlier, later)) }}
+{%- endmacro %}
+
+{% macro default__seconds_between(earlier, later) -%}
+    cast({{ dbt.datediff(earlier, later, 'second') }} as {{ cdp.type_double() }})
+{%- endmacro %}
+
+{% macro duckdb__seconds_between(earlier, later) -%}
+    (epoch_us({{ later }}) - epoch_us({{ earlier }})) / 1000000
+{%- endmacro %}
+
+{% macro postgres__seconds_between(earlier, later) -%}
+    cast(extract(epoch from ({{ later }} - {{ earlier }})) as {{ cdp.type_double() }})
+{%- endmacro %}
