@@ -8,8 +8,17 @@
 {% macro condition(
     column, operator, value=none, type=none, case_sensitive=false, missing_matches_negative=true, path=none
 ) -%}
-    {%- set field = 'condition on ' ~ column ~ (' at ' ~ path if path else '') -%}
-    {%- set declared = cdp.type_of(column) -%}
+    {{ cdp.typed_condition(
+        'condition on ' ~ column, column, cdp.type_of(column), operator, value, type, case_sensitive,
+        missing_matches_negative, path
+    ) }}
+{%- endmacro %}
+
+{# condition(), by the type that the column is `declared` to have (none: it is not known). `field` is for messages. #}
+{% macro typed_condition(
+    field, column, declared, operator, value=none, type=none, case_sensitive=false, missing_matches_negative=true, path=none
+) -%}
+    {%- set field = field ~ (' at ' ~ path if path else '') -%}
     {%- set known = path is none and declared or none -%}
     {%- set type = type or known or (cdp.type_of_value(operator, value) if path else none) -%}
     {%- if not type -%}
@@ -73,9 +82,10 @@
         {%- if 'path' in more and known[name] != 'map' -%}
             {{ cdp.refuse_condition('where: ' ~ given[0], name ~ ' is a ' ~ known[name] ~ ', and a path leads into a map only') }}
         {%- endif -%}
-        {%- if 'path' not in more and 'type' not in more -%}{%- do more.update({'type': known[name]}) -%}{%- endif -%}
-        {%- do parts.append(cdp.condition(
+        {%- do parts.append(cdp.typed_condition(
+            'where: ' ~ given[0],
             (relation_alias ~ '.' if relation_alias else '') ~ cdp.column_name(name),
+            known[name],
             given[1],
             given[2] if given | length > 2 else none,
             **more
