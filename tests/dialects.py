@@ -47,7 +47,7 @@ SPELLED: dict[str, dict[str, str]] = {
 # The functions that models may use on each engine, from the vendor's own lists of functions. One that is missing here is
 # looked up there and added; sqlglot's own knowledge is wider than any engine (it lets BigQuery have CONCAT_WS).
 _EVERYWHERE = """abs asin avg cast ceil chr coalesce concat cos count dense_rank exp extract first_value floor greatest lag
-    last_value lead least length ln lower ltrim max md5 min mod nullif ntile octet_length rank regexp_replace replace right round
+    last_value lead least length ln lower ltrim max md5 min mod nullif ntile octet_length percent_rank rank regexp_replace replace right round
     row_number rpad rtrim sign sin sqrt substr substring sum translate trim upper"""
 FUNCTIONS = {
     engine: set(f"{_EVERYWHERE} {names}".upper().split())
