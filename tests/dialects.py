@@ -57,8 +57,8 @@ FUNCTIONS = {
             try_to_decimal try_to_double try_to_timestamp_ntz try_to_timestamp_tz typeof""",
         "bigquery": """array_length array_to_string current_timestamp format_timestamp json_query json_query_array json_type
             json_value normalize parse_json regexp_contains safe_cast strpos timestamp timestamp_add timestamp_diff timestamp_micros
-            timestamp_sub to_hex to_json_string unnest""",
-        "databricks": """array array_join array_repeat concat_ws conv date_add date_format explode filter from_json
+            timestamp_sub timestamp_trunc to_hex to_json_string unnest""",
+        "databricks": """array array_join array_repeat concat_ws conv date_add date_format date_trunc explode filter from_json
             get_json_object json_array_length make_dt_interval map map_entries named_struct posexplode position raise_error
             schema_of_variant shiftrightunsigned size split timestampadd to_json transform try_cast try_parse_json try_variant_get
             zip_with convert_timezone exists rlike""",

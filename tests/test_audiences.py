@@ -256,6 +256,7 @@ EXAMPLES: dict[str, set[str]] = {
 }
 
 
+@pytest.mark.builds
 def test_the_examples_of_the_docs_are_audiences(tmp_path: Path) -> None:
     """dbt compiles them, the engine runs them, and they have the members that they describe."""
     project, home = copy_of_the_project(tmp_path / "project"), tmp_path / "home"

@@ -168,6 +168,8 @@ CASES: dict[str, tuple[list[str], list[Case]]] = {
         (">", 7, {"path": "n.of"}, MAPS[1:2]),
         (">=", 7, {"path": "n.of"}, MAPS[:2]),
         ("before", "2026-11-01", {"path": "n.at"}, MAPS[:1]),
+        ("within_last", 2, {"path": "n.at"}, MAPS[:1]),
+        ("not_within_last", 2, {"path": "n.at"}, [None, *MAPS[1:]]),
         ("is_true", None, {"path": "n.ok"}, MAPS[1:2]),
     ]),
 }  # fmt: skip

@@ -36,26 +36,41 @@
         {{ read }} is not null
     {%- elif operator == 'not_exists' -%}
         {{ read }} is null
+    {%- elif read == column -%}
+        {{ cdp.judged_condition(
+            field, column, kind, operator, value, case_sensitive, missing_matches_negative
+        ) }}
     {%- else -%}
-        {%- set negative = operator.startswith('not_') -%}
-        {%- set positive = operator[4:] if negative else operator -%}
-        {%- if kind == 'text' -%}
-            {%- set holds = cdp.text_condition(field, read, positive, value, case_sensitive) -%}
-        {%- elif kind == 'number' -%}
-            {%- set holds = cdp.number_condition(field, read, positive, value) -%}
-        {%- elif kind == 'time' -%}
-            {%- set holds = cdp.time_condition(field, read, positive, value) -%}
-        {%- elif kind == 'boolean' -%}
-            {%- set holds = cdp.boolean_condition(field, read, positive, value) -%}
-        {%- else -%}
-            {%- set holds = cdp.list_condition(field, read, positive, value, case_sensitive) -%}
-        {%- endif -%}
-        {# Not coalesce(): behind it no engine sees a bound that lets it skip rows. #}
-        {%- if operator == 'is_empty' or (negative and missing_matches_negative) -%}
-            ({{ read }} is null or {{ 'not ' if negative }}({{ holds | trim }}))
-        {%- else -%}
-            ({{ read }} is not null and {{ 'not ' if negative }}({{ holds | trim }}))
-        {%- endif -%}
+        {%- set judged = cdp.judged_condition(
+            field, 'said_value', kind, operator, value, case_sensitive, missing_matches_negative
+        ) | trim -%}
+        {%- set asks = operator.replace('not_', '') in (
+            'within_last', 'within_next', 'before_last', 'after_next', 'anniversary'
+        ) -%}
+        {{ cdp.let_and_ask('said_value', read, judged) if asks else cdp.let('said_value', read, judged) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# The condition on a column that is of the kind. #}
+{% macro judged_condition(field, column, kind, operator, value, case_sensitive, missing_matches_negative) -%}
+    {%- set negative = operator.startswith('not_') -%}
+    {%- set positive = operator[4:] if negative else operator -%}
+    {%- if kind == 'text' -%}
+        {%- set holds = cdp.text_condition(field, column, positive, value, case_sensitive) -%}
+    {%- elif kind == 'number' -%}
+        {%- set holds = cdp.number_condition(field, column, positive, value) -%}
+    {%- elif kind == 'time' -%}
+        {%- set holds = cdp.time_condition(field, column, positive, value) -%}
+    {%- elif kind == 'boolean' -%}
+        {%- set holds = cdp.boolean_condition(field, column, positive, value) -%}
+    {%- else -%}
+        {%- set holds = cdp.list_condition(field, column, positive, value, case_sensitive) -%}
+    {%- endif -%}
+    {#- Not coalesce(): behind it no engine sees a bound that lets it skip rows. -#}
+    {%- if operator == 'is_empty' or (negative and missing_matches_negative) -%}
+        ({{ column }} is null or {{ 'not ' if negative }}({{ holds | trim }}))
+    {%- else -%}
+        ({{ column }} is not null and {{ 'not ' if negative }}({{ holds | trim }}))
     {%- endif -%}
 {%- endmacro %}
 

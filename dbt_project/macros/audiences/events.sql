@@ -77,28 +77,47 @@
     {%- if steps is string or steps is mapping or steps is not sequence or steps | length < 2 -%}
         {{ cdp.refuse_condition(field, "steps is " ~ steps ~ "; write two or more: ['Product Viewed', 'Product Added']") }}
     {%- endif -%}
-    {%- set any_step, partition = [], 'partition by profile_id order by occurred_at, arrival' -%}
-    {%- for step in steps -%}{%- do any_step.append('(' ~ cdp.is_event(step) | trim ~ ')') -%}{%- endfor -%}
+    {%- set is_steps = [] -%}
+    {%- for step in steps -%}{%- do is_steps.append('(' ~ cdp.is_event(step) ~ ')') -%}{%- endfor -%}
     {%- set within = none if within_days is none and within_hours is none else cdp.hours_of(
         field, 'within', {'days': within_days} if within_hours is none else {'hours': within_hours}
     ) -%}
     {#- begun_n: the latest moment at which a chain began that this event ends as its step n. -#}
-    {%- set chain = namespace(sql=
-        '(select events.*, case when ' ~ any_step[0] ~ ' then events.occurred_at end as begun_1 from ' ~ ref('events')
-        ~ ' as events where events.profile_id is not null and '
-        ~ ("events.type = 'track'" if strict else '(' ~ any_step | join(' or ') ~ ')') ~ ' and '
-        ~ cdp.event_window(field, last_days, last_hours, since, between_days, all_time) | trim ~ ')'
-    ) -%}
-    {%- for is_step in any_step[1:] -%}
-        {%- set before = 'lag(begun_' ~ loop.index ~ ') over (' ~ partition ~ ')' if strict
-            else 'max(begun_' ~ loop.index ~ ') over (' ~ partition ~ ' rows between unbounded preceding and 1 preceding)' -%}
-        {%- set chain.sql = '(select events.*, case when ' ~ is_step ~ ' then ' ~ before ~ ' end as begun_' ~ (loop.index + 1)
-            ~ ' from ' ~ chain.sql ~ ' as events)' -%}
+    {%- set chain = namespace() -%}
+    {%- set chain.sql -%}
+            select
+                events.*,
+                case when {{ is_steps[0] }} then events.occurred_at end as begun_1
+            from {{ ref('events') }} as events
+            where
+                events.profile_id is not null
+                and {{ "events.type = 'track'" if strict else '(' ~ is_steps | join(' or ') ~ ')' }}
+                and {{ cdp.event_window(field, last_days, last_hours, since, between_days, all_time) }}
+    {%- endset -%}
+    {%- for is_step in is_steps[1:] -%}
+        {%- set chain.sql -%}
+            select
+                events.*,
+                case
+                    when {{ is_step }}
+                        then {{ 'lag' if strict else 'max' }}(begun_{{ loop.index }}) over (
+                            partition by profile_id order by occurred_at, arrival
+                            {%- if not strict %}
+                            rows between unbounded preceding and 1 preceding
+                            {%- endif %}
+                        )
+                end as begun_{{ loop.index + 1 }}
+            from (
+            {{ chain.sql }}
+            ) as events
+        {%- endset -%}
     {%- endfor -%}
     {%- set begun = 'chains.begun_' ~ steps | length -%}
     {{ people }}.profile_id in (
         select chains.profile_id
-        from {{ chain.sql }} as chains
+        from (
+            {{ chain.sql }}
+        ) as chains
         where
             {{ begun }} is not null
             {%- if within is not none %}
@@ -116,7 +135,7 @@
     {%- set field = 'same_property of ' ~ event_a ~ ' and ' ~ event_b ~ ': ' ~ property -%}
     {%- set is_text = cdp.kinds_of_types()[cdp.property_type(field, property)] == 'text' -%}
     {%- set column = 'events.' ~ cdp.column_name(property) -%}
-    {%- set first, second = cdp.is_event(event_a) | trim, cdp.is_event(event_b) | trim -%}
+    {%- set first, second = cdp.is_event(event_a), cdp.is_event(event_b) -%}
     {%- if first == second -%}
         {{ cdp.refuse_condition(field, "these are one event: write two that differ, or performed_sequence(['X', 'X'])") }}
     {%- endif -%}
@@ -151,7 +170,7 @@
 {% macro abandoned(event_started, event_done, waits_hours=1, within_days=7, same=none, people='people') -%}
     {%- set field = 'abandoned ' ~ event_started -%}
     {%- set waits = 0 if waits_hours == 0 else cdp.hours_of(field, 'waits_hours', {'hours': waits_hours}) -%}
-    {%- set started, done = cdp.is_event(event_started) | trim, cdp.is_event(event_done) | trim -%}
+    {%- set started, done = cdp.is_event(event_started), cdp.is_event(event_done) -%}
     {%- set column = 'events.' ~ cdp.column_name(same) if same else none -%}
     {%- set is_text = same and cdp.kinds_of_types()[cdp.property_type(field, same)] == 'text' -%}
     {{ people }}.profile_id in (
@@ -182,11 +201,9 @@
     {%- set pair = event is not string and event | length == 2 and (event[1] is not string) -%}
     {%- set names, where = (event[0], event[1]) if pair else (event, []) -%}
     {%- set names = cdp.values_of('event ' ~ names, 'an event', names) -%}
-    events.type = {{ cdp.text_literal(type) }}
-    and events.event_name {{ '= ' ~ cdp.text_literal(names[0]) if names | length == 1 else 'in (' ~ cdp.string_literals(names) ~ ')' }}
-    {%- if where %}
-    and {{ cdp.conditions(where) }}
-    {%- endif %}
+    {%- set name = '= ' ~ cdp.text_literal(names[0]) if names | length == 1 else 'in (' ~ cdp.string_literals(names) ~ ')' -%}
+    {{ return('events.type = ' ~ cdp.text_literal(type) ~ ' and events.event_name ' ~ name
+        ~ (' and ' ~ cdp.conditions(where) | trim if where else '')) }}
 {%- endmacro %}
 
 {# When `events` happened: one window of those that the head of this file names. #}

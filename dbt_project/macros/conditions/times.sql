@@ -78,13 +78,15 @@
     {%- if days is boolean or days is not integer or days < 0 or days > 363 -%}
         {{ cdp.refuse_condition(field, 'anniversary needs no value (today), or up to 363 days from today on, not ' ~ value) }}
     {%- endif -%}
+    {%- set end = cdp.as_of_minus(days=-(days + 1)) -%}
+    {{ moment }} < {{ dbt.date_trunc('day', cdp.as_of()) }}
+    and {{ cdp.days_from_today(moment) }} < {{ cdp.days_from_today(end) }}
+{%- endmacro %}
+
+{# How far after today a day stands in the round of the year, in steps of day_of_year. #}
+{% macro days_from_today(moment) -%}
     {%- set day, today = cdp.day_of_year(moment), cdp.day_of_year(cdp.as_of()) -%}
-    {%- set end = cdp.day_of_year(cdp.as_of_minus(days=-(days + 1))) -%}
-    (extract(year from {{ moment }}) * 10000 + {{ day }} < extract(year from {{ cdp.as_of() }}) * 10000 + {{ today }})
-    and case
-        when {{ today }} < {{ end }} then {{ day }} >= {{ today }} and {{ day }} < {{ end }}
-        else {{ day }} >= {{ today }} or {{ day }} < {{ end }}
-    end
+    (case when {{ day }} < {{ today }} then 1300 else 0 end + {{ day }} - {{ today }})
 {%- endmacro %}
 
 {# 1231 is the 31st of December. #}
