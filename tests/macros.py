@@ -71,9 +71,9 @@ def rendered(
             lambda: {"spark": "timestamp_ntz", "snowflake": "timestamp_ntz"}.get(engine, "timestamp")
         )
         date_trunc = staticmethod(
-            lambda part, moment: f"timestamp_trunc({moment}, {part})"
-            if engine == "bigquery"
-            else f"date_trunc('{part}', {moment})"
+            lambda part, moment: (
+                f"timestamp_trunc({moment}, {part})" if engine == "bigquery" else f"date_trunc('{part}', {moment})"
+            )
         )
         type_bigint = staticmethod(lambda: "bigint")
         type_boolean = staticmethod(lambda: "boolean")

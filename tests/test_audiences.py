@@ -295,7 +295,7 @@ def test_the_examples_of_the_docs_are_audiences(tmp_path: Path) -> None:
         ("performed", ("Product Added",), {"last_days": 0}, "a whole number of days above 0"),
         ("performed", ("Product Added",), {"last_days": 3, "all_time": True}, "there are several windows"),
         ("performed", ("Product Added",), {"between_days": (90, 30)}, "the smaller one first"),
-        ("performed", ("Product Added",), {"times": 3}, "write a comparison, like ('>=', 3)"),
+        ("performed", ("Product Added",), {"times": 3}, "times needs a comparison, like ('>=', 3)"),
         ("performed", ("Product Added",), {"times": (">=", "3")}, "needs a number"),
         ("performed", ("Product Added",), {"times": ("exists", 3)}, "a count is always there"),
         ("performed", ("Product Added",), {"where": [("shoe", ">", 3)]}, "declare it in vars: catalogue: properties"),
