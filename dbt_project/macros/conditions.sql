@@ -125,7 +125,11 @@
             **more
         ) | trim) -%}
     {%- endfor -%}
-    {{ parts | join('\n    and ') if parts else '1 = 1' }}
+    {%- if parts | length > 1 -%}
+        ({{ parts | join('\n    and ') }})
+    {%- else -%}
+        {{ parts[0] if parts else '1 = 1' }}
+    {%- endif -%}
 {%- endmacro %}
 
 {# The type of a trait, a property or a fixed column by the last word of an expression; none where

@@ -15,7 +15,8 @@
 
 {# Who entered an audience in the last days or hours, whether they are still there or not. Entries
    and exits are observations of builds, not made from what landed: a warehouse that is built anew
-   knows none from before. So the audience that asks for them gets the tag depends_on_observations. #}
+   knows none from before. So the audience that asks for them gets the tag
+   depends_on_observations. #}
 {% macro entered_within(audience, days=none, hours=none, people='people') -%}
     {{ cdp.changed_within('entered', audience, days, hours, people) }}
 {%- endmacro %}

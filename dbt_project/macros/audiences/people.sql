@@ -1,5 +1,5 @@
 {# What an audience says of a person: each helper is a condition on the row `people` of
-   profiles.profiles, true or false and never null. docs/audiences.md has examples of all of them. #}
+   profiles.profiles, true or false and never null. docs/audiences.md has examples of them. #}
 
 {# A trait of the catalogue, or another column of profiles.profiles: trait('country', 'equals',
    'IT'). Further arguments are those of condition(). #}
