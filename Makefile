@@ -45,8 +45,8 @@ test-fast: $(VENV)/ready  ## What a person runs between edits: no builds, no ser
 
 # Long forms of what `make test` holds in short: they run before an issue is called resolved.
 proof: $(VENV)/cloud  ## The long tests: many worlds, long fuzz, millions of events, Spark (an hour)
-	@CDP_PROOF=$${CDP_PROOF:-1} $(BIN)/python -m pytest -n 2 --dist loadfile tests/test_identity.py tests/test_any_record.py \
-		tests/test_delivery_crash.py tests/test_delivery_property.py tests/test_postgres_crash.py $(ARGS)
+	@CDP_PROOF=$${CDP_PROOF:-1} $(BIN)/python -m pytest -n 2 --dist loadfile tests/identity/test_identity.py tests/staging/test_any_record.py \
+		tests/delivery/test_delivery_crash.py tests/delivery/test_delivery_property.py tests/engines/test_postgres_crash.py $(ARGS)
 	@$(BIN)/python -m tests.bench.layers 1000000
 	@$(MAKE) --no-print-directory test-spark
 
@@ -61,7 +61,7 @@ test-spark:  ## Build the demo company on Spark and hold every relation against 
 	@"$${JAVA_HOME:+$$JAVA_HOME/bin/}java" -version >/dev/null 2>&1 || { echo "make test-spark needs Java 17 or later:" \
 		"install it (apt install openjdk-17-jre-headless), or set JAVA_HOME."; exit 1; }
 	@$(MAKE) --no-print-directory .venv-spark/ready
-	@.venv-spark/bin/python -m pytest tests/test_spark.py $(ARGS)
+	@.venv-spark/bin/python -m pytest tests/engines/test_spark.py $(ARGS)
 
 dev: setup  ## Open Dagster's UI on http://127.0.0.1:3000 (the demo's state unless CDP_HOME says otherwise)
 	@CDP_HOME="$${CDP_HOME:-data/demo}" $(BIN)/cdp dev

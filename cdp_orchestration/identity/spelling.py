@@ -1,5 +1,5 @@
 """How the warehouse spells an identifier (dbt_project/macros/spelling.sql), for what Python asks: `cdp why`, `cdp profile`,
-the operators' overrides. tests/test_identity_spelling.py holds the two to each other, text for text."""
+the operators' overrides. tests/identity/test_identity_spelling.py holds the two to each other, text for text."""
 
 import re
 import unicodedata

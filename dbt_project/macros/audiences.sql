@@ -16,7 +16,7 @@
     {%- if execute -%}
         {%- for node in graph.nodes.values() if cdp.is_audience(node) -%}{%- do names.append(node.name) -%}{%- endfor -%}
     {%- endif -%}
-    {{ return(names) }}
+    {{ return(names | sort) }}
 {%- endmacro %}
 
 {# Where one transaction writes several relations, audiences keep current_members; elsewhere it is a view over the log. #}

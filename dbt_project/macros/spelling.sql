@@ -1,5 +1,5 @@
 {# How an identifier is spelled, so that one text has one spelling. Its twin for what Python asks is
-   cdp_orchestration/identity/spelling.py; tests/test_identity_spelling.py holds both of them, on both engines, to each other. #}
+   cdp_orchestration/identity/spelling.py; tests/identity/test_identity_spelling.py holds both of them, on both engines, to each other. #}
 
 {# A value as its type spells it. `plain` is a condition under which the value is known to need no care (`is_plain` of
    explode_identifiers), so that the many values of that kind cost nothing. #}

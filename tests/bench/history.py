@@ -27,7 +27,7 @@ from cdp_orchestration.delivery.places import Place
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import SCHEMA, Landing, Page, Record
 from cdp_orchestration.pull import land_stream
-from tests.test_delivery import Recorder, World
+from tests.delivery.test_delivery import Recorder, World
 
 FEW = 20
 REPEATS = 9

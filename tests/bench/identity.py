@@ -25,11 +25,11 @@ from pathlib import Path
 import duckdb
 
 from cdp_orchestration.identity.rules import identity_rules
-from tests import parsed
 from tests.bench.layers import dbt_run, measured
 from tests.bench.statements import cpu
-from tests.harness import PROJECT, Platform
-from tests.test_identity import prepare
+from tests.identity.test_identity import prepare
+from tests.support import parsed
+from tests.support.harness import PROJECT, Platform
 
 REPEATS = 3
 SCHEMA = ["--select", "2_identity"]

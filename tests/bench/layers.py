@@ -30,7 +30,7 @@ from cdp_orchestration.landing import Landing
 from cdp_orchestration.warehouse import Warehouse, target
 from tests.bench.events import pages
 from tests.conftest import connect
-from tests.harness import PROJECT, Platform
+from tests.support.harness import PROJECT, Platform
 
 LAYERS = ["1_staging", "2_identity", "3_profiles", "4_attributes", "5_audiences", "6_activation"]
 STREAMS = [("web", "events"), ("inbox", "messages"), ("shop", "orders"), ("shop", "refunds"), ("crm", "customers"), ("email", "engagement")]  # fmt: skip

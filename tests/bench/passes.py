@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdp_orchestration.demo.receiver import Receiver
-from tests.harness import PROJECT, Platform
+from tests.support.harness import PROJECT, Platform
 
 BEFORE = "93c4165"
 NODES_BEFORE = 190  # models and tests of the demo at that commit: what a build's cost is divided by

@@ -1,4 +1,4 @@
-"""Makes the home that tests/test_takeover.py hands to this version: three days of a small company, run by an older one.
+"""Makes the home that tests/takeover/test_takeover.py hands to this version: three days of a small company, run by an older one.
 
     python tests/takeover/make_home.py CHECKOUT tests/takeover/home.tar.gz
 

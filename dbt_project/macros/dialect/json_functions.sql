@@ -1,6 +1,6 @@
 {# What Snowflake and BigQuery cannot say about JSON in SQL, in the JavaScript that both of them run: functions in the schema of
    landed tables, made before each build. Texts are taken apart as they are spelled, so that long numbers keep their digits.
-   tests/test_portability.py runs them against what DuckDB gives. No `;`, or a client would cut the statement there. #}
+   tests/engines/test_dialects.py runs them against what DuckDB gives. No `;`, or a client would cut the statement there. #}
 
 {% macro json_javascript(result) -%}
 {% raw %}

@@ -1,4 +1,4 @@
-{# Functions that plain SQL on PostgreSQL lacks. Each gives what DuckDB's own gives; tests/test_postgres.py compares them.
+{# Functions that plain SQL on PostgreSQL lacks. Each gives what DuckDB's own gives; tests/engines/test_postgres.py compares them.
    One that catches an error is `parallel unsafe`: PostgreSQL starts no subtransaction while it works in parallel. #}
 
 {% macro postgres_functions() -%}

@@ -25,7 +25,8 @@
 {%- endmacro %}
 
 {% macro string_literals(values) -%}
+    {%- set literal = adapter.dispatch('text_literal', 'cdp') -%}
     {%- for value in values -%}
-        {{ cdp.text_literal(value | string) }}{{ ', ' if not loop.last }}
+        {{ literal(value | string) }}{{ ', ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
