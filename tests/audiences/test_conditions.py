@@ -168,6 +168,8 @@ CASES: dict[str, tuple[list[str], list[Case]]] = {
         (">", 7, {"path": "n.of"}, MAPS[1:2]),
         (">=", 7, {"path": "n.of"}, MAPS[:2]),
         ("before", "2026-11-01", {"path": "n.at"}, MAPS[:1]),
+        ("within_last", 2, {"path": "n.at"}, MAPS[:1]),
+        ("not_within_last", 2, {"path": "n.at"}, [None, *MAPS[1:]]),
         ("is_true", None, {"path": "n.ok"}, MAPS[1:2]),
     ]),
 }  # fmt: skip
@@ -254,7 +256,7 @@ def test_a_condition_knows_the_types_of_the_catalogue() -> None:
     where = [("total", ">", 100), ("destination", "in", ["Rome", "Bari"]), ("address.city", "equals", "Rome"),
              ("address", ">", 3, {"path": "n"}), ("destination", "equals", "X", {"case_sensitive": True})]  # fmt: skip
     got = sql("duckdb", "conditions", where)
-    assert got.startswith('(events."total" is not null and (events."total" > 100))\n    and (events."destination"')
+    assert got.startswith('((events."total" is not null and (events."total" > 100))\n    and (events."destination"')
     assert got.count("\n    and ") == 4
     assert sql("duckdb", "conditions", []) == "1 = 1"
 

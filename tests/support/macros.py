@@ -70,6 +70,11 @@ def rendered(
         type_timestamp = staticmethod(
             lambda: {"spark": "timestamp_ntz", "snowflake": "timestamp_ntz"}.get(engine, "timestamp")
         )
+        date_trunc = staticmethod(
+            lambda part, moment: (
+                f"timestamp_trunc({moment}, {part})" if engine == "bigquery" else f"date_trunc('{part}', {moment})"
+            )
+        )
         type_bigint = staticmethod(lambda: "bigint")
         type_boolean = staticmethod(lambda: "boolean")
         date_trunc = staticmethod(lambda part, moment: f"date_trunc('{part}', {moment})")

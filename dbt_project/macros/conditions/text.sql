@@ -1,17 +1,22 @@
-{# Conditions on a text: the positive operators; condition() turns them around and says what a missing text means. #}
+{# Conditions on a text: the positive operators; condition() turns them around and says what a
+   missing text means. #}
 {% macro text_condition(field, text, operator, value, case_sensitive) -%}
     {%- if operator == 'is_empty' -%}
         not {{ cdp.has_text(text) }}
     {%- elif operator == 'regex' -%}
-        {{ cdp.matches_regex(text, cdp.one_value(field, operator, value) | string, case_sensitive) }}
+        {%- set pattern = cdp.one_value(field, operator, value) | string -%}
+        {{ cdp.matches_regex(text, pattern, case_sensitive) }}
     {%- else -%}
         {%- set said = text if case_sensitive else cdp.lower_text(text) -%}
         {%- set values, literals = [], [] -%}
         {%- for each in cdp.values_of(field, operator, value) -%}
-            {%- do values.append(each | string if case_sensitive else cdp.lower_word(each | string)) -%}
+            {%- set word = each | string -%}
+            {%- do values.append(word if case_sensitive else cdp.lower_word(word)) -%}
             {%- do literals.append(cdp.text_literal(values[-1])) -%}
         {%- endfor -%}
-        {%- if operator in ('equals', 'pattern') -%}{%- do cdp.one_value(field, operator, value) -%}{%- endif -%}
+        {%- if operator in ('equals', 'pattern') -%}
+            {%- do cdp.one_value(field, operator, value) -%}
+        {%- endif -%}
         {%- if operator == 'equals' -%}
             {{ said }} = {{ literals[0] }}
         {%- elif operator == 'in' -%}

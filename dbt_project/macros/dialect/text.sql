@@ -198,6 +198,19 @@
     transform(array({{ expression }}), {{ name }} -> {{ body }})[0]
 {%- endmacro %}
 
+{# As let, for a body that asks a relation, which no lambda may. #}
+{% macro let_and_ask(name, expression, body) -%}
+    {{ return(adapter.dispatch('let_and_ask', 'cdp')(name, expression, body)) }}
+{%- endmacro %}
+
+{% macro default__let_and_ask(name, expression, body) -%}
+    {{ cdp.default__let(name, expression, body) }}
+{%- endmacro %}
+
+{% macro postgres__let_and_ask(name, expression, body) -%}
+    {{ cdp.postgres__let(name, expression, body) }}
+{%- endmacro %}
+
 {# Whether a text contains a match of any of several patterns. #}
 {% macro matches_any(expression, patterns) -%}
     {{ return(adapter.dispatch('matches_any', 'cdp')(expression, patterns)) }}
