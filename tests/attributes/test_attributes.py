@@ -18,9 +18,9 @@ import pytest
 import yaml
 
 from tests.conftest import connect
+from tests.identity.test_identity import copy_of_the_project
 from tests.support.harness import PROJECT, dbt
 from tests.support.macros import rendered
-from tests.identity.test_identity import copy_of_the_project
 
 AS_OF = datetime(2026, 11, 1, 12)
 PROPERTIES = {"total": "number", "destination": "text", "travellers": "integer", "status": "text", "back_at": "timestamp",
