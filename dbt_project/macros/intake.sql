@@ -2,7 +2,9 @@
    relation up instead of naming it with ref(), which would be a cycle. A full refresh starts from nothing. #}
 
 {% macro earlier(name) -%}
-    {%- if not execute or flags.FULL_REFRESH -%}{{ return(none) }}{%- endif -%}
+    {%- if not execute or flags.FULL_REFRESH or model.resource_type == 'unit_test' -%}
+        {{ return(none) }}
+    {%- endif -%}
     {{ return(adapter.get_relation(this.database, 'staging', name)) }}
 {%- endmacro %}
 

@@ -1,7 +1,7 @@
--- Promise 2: every landed record of a stream in the list of streams (arrivals.sql) has one fate. What
--- the connector says it landed, batch by batch, is what was taken in, and accepted, duplicate and
--- quarantined records add up to it. Batches that nothing reads are counted apart (cdp status). A row
--- here is a batch whose counts differ.
+-- Promise 2: every landed record of a stream in the list of streams (arrivals.sql) has one fate.
+-- What the connector says it landed, batch by batch, is what was taken in, and accepted, duplicate
+-- and quarantined records add up to it. Batches that nothing reads are counted apart (cdp status).
+-- A row here is a batch whose counts differ.
 {% set first_seq = first_batch_to_check() %}
 
 with fates as (

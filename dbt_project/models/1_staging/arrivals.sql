@@ -109,7 +109,8 @@ select
     traits,
     -- What else an identify says of the person; it counts behind traits.
     case
-        when type = 'identify' and context like '%"traits"%' then {{ json_text('context', ['traits']) }}
+        when type = 'identify' and context like '%"traits"%'
+            then {{ json_text('context', ['traits']) }}
     end as context_traits,
     properties,
     context,

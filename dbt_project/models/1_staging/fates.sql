@@ -15,6 +15,21 @@
 {% set arrivals_before = scalar(
     'select max(arrival) as last_arrival from ' ~ known_messages ~ ' where batch_seq <= ' ~ window.after
 ) or 0 if known_messages else 0 %}
+{% set is_repeat = 'repeats.record_no is not null' if arriving.snapshots else '1 = 0' %}
+{# What a record without an id and a key says stays in arrivals. #}
+{% set record_hash = 'arriving.record_hash' if not arriving.keyless
+    else 'case when arriving.record_key is not null then arriving.record_hash end' %}
+{# The source's own id; of a record without one, the id of what it says; of a version of a snapshot's
+   row, that of the version. #}
+{% set ids = ['arriving.message_id'] %}
+{% if arriving.keyless %}{% do ids.append('keyless.message_id') %}{% endif %}
+{% if arriving.snapshots %}
+{% set version_hash = dbt.hash(
+    "arriving.source || '|' || arriving.stream || '|' || arriving.record_key || '|' "
+    ~ "|| arriving.record_hash || '|' || arriving.batch_id"
+) %}
+{% do ids.append('case when arriving.record_key is not null then ' ~ version_hash ~ ' end') %}
+{% endif %}
 
 with arriving as (
     select
@@ -126,24 +141,10 @@ identified as (
         arriving.stream,
         arriving.received_at,
         arriving.record_key,
-        {{ 'case when arriving.record_key is not null then arriving.record_hash end'
-            if arriving.keyless else 'arriving.record_hash' }} as record_hash,
+        {{ record_hash }} as record_hash,
         arriving.is_refused,
-        {{ 'repeats.record_no is not null' if arriving.snapshots else '1 = 0' }} as is_repeat,
-        {% if arriving.snapshots or arriving.keyless %}
-        coalesce(
-            arriving.message_id{% if arriving.keyless %},
-            keyless.message_id{% endif %}{% if arriving.snapshots %},
-            case
-                when arriving.record_key is not null then {{ dbt.hash(
-                    "arriving.source || '|' || arriving.stream || '|' || arriving.record_key || '|' "
-                    ~ "|| arriving.record_hash || '|' || arriving.batch_id"
-                ) }}
-            end{% endif %}
-        ) as message_id
-        {% else %}
-        arriving.message_id
-        {% endif %}
+        {{ is_repeat }} as is_repeat,
+        {{ 'coalesce(' ~ ids | join(', ') ~ ')' if ids | length > 1 else ids[0] }} as message_id
     from arriving
     {% if arriving.keyless %}
     left join keyless
@@ -161,7 +162,8 @@ identified as (
     {% endif %}
 ),
 
--- Of messages with one id the first one counts. Few ids come twice, and only theirs are put in order.
+-- Of messages with one id the first one counts. Few ids come twice, and only theirs are put in
+-- order.
 ids_that_come_again as (
     select message_id
     from identified

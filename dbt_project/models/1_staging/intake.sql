@@ -2,7 +2,9 @@
 -- and quarantine hold their share, so a build that dies in between takes the same batches in again.
 -- depends_on: {{ ref('messages') }}
 -- depends_on: {{ ref('quarantine') }}
-{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='batch_id') }}
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert', unique_key='batch_id'
+) }}
 
 {% if holds_any(ref('fates'), {'envelopes': 'item_no > 0'}).envelopes %}
 select

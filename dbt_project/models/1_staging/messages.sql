@@ -1,5 +1,7 @@
 -- Every accepted message, in one shape whatever its source. One row per message_id.
-{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='batch_id') }}
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert', unique_key='batch_id'
+) }}
 
 select
     fates.message_id,

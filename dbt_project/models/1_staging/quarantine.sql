@@ -1,6 +1,8 @@
 -- What was refused and why: whole records, and single fields of messages that stay. One row per
 -- refusal.
-{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='batch_id') }}
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert', unique_key='batch_id'
+) }}
 
 with records_kept as (
     select distinct
@@ -57,7 +59,8 @@ refusals as (
         fates.message_id,
         arrivals.source,
         arrivals.stream,
-        -- A refused message inside an envelope whose other messages stay is a refused part of its record.
+        -- A refused message inside an envelope whose other messages stay is a refused part of its
+        -- record.
         case when records_kept.batch_id is null then 'record' else 'field' end as scope,
         arrivals.reason,
         case

@@ -1,6 +1,7 @@
 -- Every message with the person it belongs to now. One row per message; profile_id is null where
--- nobody is known. A build adds new messages and rewrites those whose person changed.
-{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='message_id') }}
+-- nobody is known. A build adds new messages and rewrites those whose person changed
+-- (known by their arrival, a number: comparing ids would take a build longer than writing them).
+{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='arrival') }}
 -- depends_on: {{ ref('merges') }}
 
 {% set properties = catalogue_properties() %}
@@ -22,8 +23,8 @@ with owned as (
     -- New messages, and those of people who were absorbed or split, or who were nobody.
     where
         messages.arrival > (select coalesce(max(written.arrival), -1) from {{ this }} as written)
-        or messages.message_id in (
-            select earlier.message_id
+        or messages.arrival in (
+            select earlier.arrival
             from {{ this }} as earlier
             left join (
                 select distinct from_profile_id
