@@ -17,6 +17,7 @@ import duckdb
 import pytest
 import yaml
 
+from cdp_orchestration.project.parse import _remedy
 from tests.conftest import connect
 from tests.harness import PROJECT, dbt
 from tests.macros import rendered
@@ -437,6 +438,14 @@ def test_what_makes_no_sense_is_refused_by_its_name(
     with pytest.raises(ValueError, match=told) as refused:
         attribute("duckdb", kind, *arguments, **options)
     assert str(refused.value).startswith(f"models/4_attributes/value_of_it.sql: {kind}: ")
+
+
+def test_a_formula_over_what_is_no_model_is_told_what_it_may_have_meant() -> None:
+    """dbt finds it when it parses, before any macro can."""
+    told = "Model 'model.cdp.x' (dbt_project/models/4_attributes/x.sql) depends on a node named 'order_cout' which was not found"
+    assert _remedy(told) == "\nCorrect the name (is it order_count?), or add the model order_cout.sql."
+    assert _remedy(told.replace("order_cout", "zzz")) == "\nCorrect the name, or add the model zzz.sql."
+    assert _remedy("Another error") == ""
 
 
 @pytest.mark.builds
