@@ -454,7 +454,7 @@ def test_every_example_of_the_page_runs(tmp_path: Path) -> None:
     page = (PROJECT / "docs" / "attributes.md").read_text()
     examples = re.findall(r"```sql\n-- (dbt_project/models/4_attributes/(\w+)\.sql)\n(.*?)```", page, re.S)
     assert len(examples) >= 12
-    assert len(examples) == page.count("```sql")
+    assert len(examples) == page.count("```sql"), "an example without its file"
     assert {kind for kind in KINDS if f"{kind}(" in "".join(sql for *_, sql in examples)} >= KINDS - {
         "min_of",
         "first_time_of",
@@ -495,3 +495,17 @@ def test_every_example_of_the_page_runs(tmp_path: Path) -> None:
     assert found.pop("liked_destination") == [("p", "Rome")]
     assert found.pop("orders_per_visit") == [("p", 1.0)]
     assert {name for name, rows in found.items() if len(rows) != 1} == set()
+
+
+def test_the_page_names_the_segments_as_rfm_does() -> None:
+    """Every pair of recency and frequency, by the case of models/4_attributes/rfm.sql."""
+    model = (PROJECT / "dbt_project" / "models" / "4_attributes" / "rfm.sql").read_text()
+    case = re.search(r"case\n.*?end", model, re.S)
+    assert case
+    page = (PROJECT / "docs" / "attributes.md").read_text()
+    table = [line.strip("| ").split(" | ") for line in page[page.index("| recency |") :].splitlines()[2:6]]
+    named = {(int(recency), frequency): name for scores, *names in table for recency in scores.split(", ")
+             for frequency, name in enumerate(names, 1)}  # fmt: skip
+    with duckdb.connect() as connection:
+        sql = f"select recency, frequency, {case[0]} from range(1, 6) r(recency), range(1, 6) f(frequency)"
+        assert {(recency, frequency): name for recency, frequency, name in connection.execute(sql).fetchall()} == named
