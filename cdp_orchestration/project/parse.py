@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -81,4 +83,17 @@ def _parse(project: DbtProject, home: Home) -> None:
         if is_disk_full(done.stdout + done.stderr):
             raise disk_full(home.root)
         project.manifest_path.unlink(missing_ok=True)
-        raise NeedsAPerson(f"The dbt project does not parse. dbt says:\n{(done.stdout or done.stderr).strip()}")
+        told = (done.stdout or done.stderr).strip()
+        raise NeedsAPerson(f"The dbt project does not parse. dbt says:\n{told}{_remedy(told)}")
+
+
+def _remedy(told: str) -> str:
+    """What dbt leaves out where a model, or a formula over attributes, names one that does not exist."""
+    missing = re.search(r"depends on a node named '(\w+)' which was not found", told)
+    if not missing:
+        return ""
+    name = missing[1]
+    models = sorted(file.stem for file in (PROJECT_ROOT / "dbt_project" / "models").rglob("*.sql"))
+    close = get_close_matches(name, models, n=1)
+    meant = f" (is it {close[0]}?)" if close else ""
+    return f"\nCorrect the name{meant}, or add the model {name}.sql."

@@ -17,6 +17,7 @@ import duckdb
 import pytest
 import yaml
 
+from cdp_orchestration.project.parse import _remedy
 from tests.conftest import connect
 from tests.identity.test_identity import copy_of_the_project
 from tests.support.harness import PROJECT, dbt
@@ -439,13 +440,21 @@ def test_what_makes_no_sense_is_refused_by_its_name(
     assert str(refused.value).startswith(f"models/4_attributes/value_of_it.sql: {kind}: ")
 
 
+def test_a_formula_over_what_is_no_model_is_told_what_it_may_have_meant() -> None:
+    """dbt finds it when it parses, before any macro can."""
+    told = "Model 'model.cdp.x' (dbt_project/models/4_attributes/x.sql) depends on a node named 'order_cout' which was not found"
+    assert _remedy(told) == "\nCorrect the name (is it order_count?), or add the model order_cout.sql."
+    assert _remedy(told.replace("order_cout", "zzz")) == "\nCorrect the name, or add the model zzz.sql."
+    assert _remedy("Another error") == ""
+
+
 @pytest.mark.builds
 def test_every_example_of_the_page_runs(tmp_path: Path) -> None:
     """docs/attributes.md, as models of a copy of the project: compiled by dbt, run on the columns that events has."""
     page = (PROJECT / "docs" / "attributes.md").read_text()
     examples = re.findall(r"```sql\n-- (dbt_project/models/4_attributes/(\w+)\.sql)\n(.*?)```", page, re.S)
     assert len(examples) >= 12
-    assert len(examples) == page.count("```sql")
+    assert len(examples) == page.count("```sql"), "an example without its file"
     assert {kind for kind in KINDS if f"{kind}(" in "".join(sql for *_, sql in examples)} >= KINDS - {
         "min_of",
         "first_time_of",
@@ -486,3 +495,17 @@ def test_every_example_of_the_page_runs(tmp_path: Path) -> None:
     assert found.pop("liked_destination") == [("p", "Rome")]
     assert found.pop("orders_per_visit") == [("p", 1.0)]
     assert {name for name, rows in found.items() if len(rows) != 1} == set()
+
+
+def test_the_page_names_the_segments_as_rfm_does() -> None:
+    """Every pair of recency and frequency, by the case of models/4_attributes/rfm.sql."""
+    model = (PROJECT / "dbt_project" / "models" / "4_attributes" / "rfm.sql").read_text()
+    case = re.search(r"case\n.*?end", model, re.S)
+    assert case
+    page = (PROJECT / "docs" / "attributes.md").read_text()
+    table = [line.strip("| ").split(" | ") for line in page[page.index("| recency |") :].splitlines()[2:6]]
+    named = {(int(recency), frequency): name for scores, *names in table for recency in scores.split(", ")
+             for frequency, name in enumerate(names, 1)}  # fmt: skip
+    with duckdb.connect() as connection:
+        sql = f"select recency, frequency, {case[0]} from range(1, 6) r(recency), range(1, 6) f(frequency)"
+        assert {(recency, frequency): name for recency, frequency, name in connection.execute(sql).fetchall()} == named

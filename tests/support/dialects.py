@@ -47,20 +47,20 @@ SPELLED: dict[str, dict[str, str]] = {
 # The functions that models may use on each engine, from the vendor's own lists of functions. One that is missing here is
 # looked up there and added; sqlglot's own knowledge is wider than any engine (it lets BigQuery have CONCAT_WS).
 _EVERYWHERE = """abs asin avg cast ceil chr coalesce concat cos count dense_rank exp extract first_value floor greatest lag
-    last_value lead least length ln lower ltrim max md5 min mod nullif ntile octet_length percent_rank rank regexp_replace replace right round
+    last_value lead least length ln lower ltrim max md5 min mod nullif ntile octet_length percent_rank power rank regexp_replace replace right round
     row_number rpad rtrim sign sin sqrt substr substring sum translate trim upper"""
 FUNCTIONS = {
     engine: set(f"{_EVERYWHERE} {names}".upper().split())
     for engine, names in {
-        "snowflake": """array_construct_compact array_size array_to_string convert_timezone date_trunc filter flatten get_path parse_json
-            position regexp_like timestampadd timestampdiff dateadd to_char to_json to_number to_variant transform try_parse_json
+        "snowflake": """array_construct_compact array_size array_to_string convert_timezone date_trunc datediff filter flatten get_path listagg
+            parse_json position regexp_like timestampadd timestampdiff dateadd to_char to_json to_number to_variant transform try_parse_json
             try_to_decimal try_to_double try_to_timestamp_ntz try_to_timestamp_tz typeof""",
-        "bigquery": """array_length array_to_string current_timestamp format_timestamp json_query json_query_array json_type
-            json_value normalize parse_json regexp_contains safe_cast strpos timestamp timestamp_add timestamp_diff timestamp_micros
+        "bigquery": """array_length array_to_string current_timestamp datetime_diff format_timestamp json_query json_query_array json_type
+            json_value normalize parse_json regexp_contains safe_cast string_agg strpos timestamp timestamp_add timestamp_diff timestamp_micros
             timestamp_sub timestamp_trunc to_hex to_json_string unnest""",
-        "databricks": """array array_join array_repeat concat_ws conv date_add date_format date_trunc explode filter from_json
+        "databricks": """array array_join array_repeat array_sort collect_list concat_ws conv date_add date_format date_trunc explode filter from_json
             get_json_object json_array_length make_dt_interval map map_entries named_struct posexplode position raise_error
-            schema_of_variant shiftrightunsigned size split timestampadd to_json transform try_cast try_parse_json try_variant_get
+            schema_of_variant shiftrightunsigned size split timestampadd timestampdiff to_json transform try_cast try_parse_json try_variant_get
             zip_with convert_timezone exists rlike""",
     }.items()
 }

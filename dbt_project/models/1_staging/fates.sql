@@ -13,14 +13,15 @@
 {% set known_messages = earlier('messages') if arriving.anything %}
 {% set known_records = earlier('intake') if arriving.anything %}
 {% set arrivals_before = scalar(
-    'select max(arrival) as last_arrival from ' ~ known_messages ~ ' where batch_seq <= ' ~ window.after
+    'select max(arrival) as last_arrival from ' ~ known_messages
+    ~ ' where batch_seq <= ' ~ window.after
 ) or 0 if known_messages else 0 %}
 {% set is_repeat = 'repeats.record_no is not null' if arriving.snapshots else '1 = 0' %}
 {# What a record without an id and a key says stays in arrivals. #}
 {% set record_hash = 'arriving.record_hash' if not arriving.keyless
     else 'case when arriving.record_key is not null then arriving.record_hash end' %}
-{# The source's own id; of a record without one, the id of what it says; of a version of a snapshot's
-   row, that of the version. #}
+{# The source's own id; of a record without one, the id of what it says; of a version of a
+   snapshot's row, that of the version. #}
 {% set ids = ['arriving.message_id'] %}
 {% if arriving.keyless %}{% do ids.append('keyless.message_id') %}{% endif %}
 {% if arriving.snapshots %}
