@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from tests.conftest import connect
-from tests.dialects import faults
-from tests.harness import PROJECT, dbt
-from tests.macros import rendered
-from tests.test_identity import copy_of_the_project
+from tests.identity.test_identity import copy_of_the_project
+from tests.support.dialects import faults
+from tests.support.harness import PROJECT, dbt
+from tests.support.macros import rendered
 
 VARS = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
 RELATIONS = {

@@ -8,8 +8,8 @@ import duckdb
 import pytest
 
 from tests.conftest import connect
-from tests.dialects import faults
-from tests.macros import rendered
+from tests.support.dialects import faults
+from tests.support.macros import rendered
 
 AS_OF = "2026-11-01 12:00:00"
 CATALOGUE = {
