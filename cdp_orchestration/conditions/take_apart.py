@@ -124,6 +124,8 @@ def _select(select: exp.Select, asking: Asking, ctes: Ctes, column: str | int) -
     _ask(rows, joined("all", asked) if asked and not rows.split else whole, leaves, asking, ctes)
     for relation in relations_of(select) if rows.split else []:
         _look_within(relation, rows, asking, ctes)
+    for leaf in leaves:
+        _look_into_a_list(leaf, rows, output, asking, ctes)
     if having := select.args.get("having"):
         grouped = _having(select, having.this, output, asking, ctes, bool(whole.verdict))
         whole = joined("all", [whole, grouped])
@@ -241,3 +243,30 @@ def _look_within(relation: exp.Expr, rows: Rows, asking: Asking, ctes: Ctes) -> 
         row.text = found.text
     else:
         row.within = found
+
+
+def _look_into_a_list(leaf: Leaf, rows: Rows, output: exp.Expr, asking: Asking, ctes: Ctes) -> None:
+    """`profile_id in (select …)`, as the helpers of audiences have it: the list is a query for the person, too."""
+    test = leaf.test.this.unnest() if isinstance(leaf.test, exp.Not) else leaf.test
+    inner = test.args.get("query") if isinstance(test, exp.In) else None
+    if inner is None or not isinstance(test.this.unnest(), exp.Column) or asking.recursive:
+        return
+    column = test.this.unnest()
+    is_person = column == output or rows.persons.get(column.table.lower()) == column.name.lower()
+    select = inner.unnest()
+    if not is_person or not isinstance(select, exp.Select) or not relations_of(select):
+        return
+    try:
+        found = _query(select, asking, ctes, 0)
+    except Unexplained:
+        return
+    if found.verdict is not (leaf.condition.holds if test is leaf.test else not leaf.condition.holds):
+        return  # it reads something of the outer row
+    relation = relations_of(select)[0]
+    name = relation.sql(dialect=asking.dialect, comments=False) if isinstance(relation, exp.Table) else ""
+    listed = name.split(" ")[0].replace('"', "").removeprefix("warehouse.") or "a list"
+    leaf.condition.value, leaf.condition.within = None, found
+    if test is leaf.test:
+        leaf.condition.text, leaf.condition.row_of = f"has a row in {listed}", listed
+    else:
+        leaf.condition.text = f"has no row in {listed}"

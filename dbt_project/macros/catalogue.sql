@@ -1,12 +1,13 @@
 {# The catalogue of event properties: vars: catalogue: properties. An entry is a type, or
    {type, from, pii, description}. (Traits: profiles.sql.) #}
 
-{# What each type is in the warehouse. A date is a timestamp at midnight; list and map are JSON text;
+{# What each type is in the warehouse. Money is an amount in whatever currency, also with its symbol
+   and commas between thousands. A date is a timestamp at midnight; list and map are JSON text;
    a tag is there or not, whatever its value. #}
 {% macro property_types() -%}
     {{ return({
         'text': dbt.type_string(), 'email': dbt.type_string(), 'phone': dbt.type_string(),
-        'number': cdp.type_double(), 'integer': dbt.type_bigint(), 'boolean': dbt.type_boolean(),
+        'number': cdp.type_double(), 'money': cdp.type_double(), 'integer': dbt.type_bigint(), 'boolean': dbt.type_boolean(),
         'date': dbt.type_timestamp(), 'timestamp': dbt.type_timestamp(),
         'list': dbt.type_string(), 'map': dbt.type_string(), 'tag': dbt.type_boolean(),
     }) }}
@@ -149,7 +150,12 @@ from (
     {%- if type == 'text' -%}{{ text }}
     {%- elif type in ('email', 'phone') -%}{{ cdp.contact_value(type, text) }}
     {%- elif type == 'number' -%}
-    case when {{ cdp.is_number(text) }} then {{ cdp.to_type(text, 'double') }} end
+    case when {{ cdp.is_plain_number(text) }} then {{ cdp.to_type(text, 'double') }} end
+    {%- elif type == 'money' -%}
+    case
+        when {{ cdp.is_plain_number(text) }} then {{ cdp.to_type(text, 'double') }}
+        when {{ text }} <> '' then cast({{ cdp.money_amount(text) }} as {{ cdp.type_double() }})
+    end
     {%- elif type == 'integer' -%}
     case when {{ cdp.is_whole_number(text) }} then {{ cdp.to_type(cdp.whole_number(text), 'bigint') }} end
     {%- elif type == 'boolean' -%}
@@ -167,8 +173,8 @@ from (
 {%- endmacro %}
 
 {# What is of another type than the catalogue says, as a list of faults without brackets; null where
-   nothing is. #}
-{% macro wrong_types(properties) -%}
+   nothing is. `money_is_judged`: where amounts of money have been judged already. #}
+{% macro wrong_types(properties, money_is_judged='1 = 0') -%}
     {%- set parts = [] -%}
     {%- for property in properties.values() -%}
         {%- set number = loop.index -%}
@@ -183,17 +189,13 @@ from (
             {%- endset -%}
             {%- do parts.append(
                 "case when typed_" ~ number ~ " is null and (text_" ~ number ~ " is not null or value_" ~ number
-                ~ " like '[%' or value_" ~ number ~ " like '{' || '%') then '{\"field\":' || " ~ cdp.json_quote(field)
+                ~ " like '[%' or value_" ~ number ~ " like '{' || '%')"
+                ~ (' and not (' ~ money_is_judged ~ ')' if property['type'] == 'money' else '') ~ " then '{\"field\":' || " ~ cdp.json_quote(field)
                 ~ " || ',\"reason\":\"wrong_type\",\"detail\":' || " ~ cdp.json_quote('value_' ~ number) ~ " || '}' end"
             ) -%}
         {%- endif -%}
     {%- endfor -%}
     {{ cdp.join_parts(parts) if parts else 'cast(null as ' ~ dbt.type_string() ~ ')' }}
-{%- endmacro %}
-
-{# A double has digits, a sign, a fraction and an exponent; what says inf or nan is no number. #}
-{% macro is_number(text) -%}
-    {{ cdp.matches_pattern(text, '^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?$') }}
 {%- endmacro %}
 
 {% macro is_whole_number(text) -%}

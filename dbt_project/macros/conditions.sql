@@ -190,7 +190,7 @@
 {# {type: what its operators are those of}. #}
 {% macro kinds_of_types() -%}
     {{ return({
-        'text': 'text', 'email': 'text', 'phone': 'text', 'number': 'number', 'integer': 'number',
+        'text': 'text', 'email': 'text', 'phone': 'text', 'number': 'number', 'money': 'number', 'integer': 'number',
         'bigint': 'number', 'double': 'number', 'boolean': 'boolean', 'tag': 'boolean',
         'date': 'time', 'timestamp': 'time', 'list': 'list', 'map': 'map',
     }) }}
@@ -266,7 +266,7 @@
 {# A text as a number, a time or a boolean; null where it is none. #}
 {% macro text_as(text, kind) -%}
     {%- if kind == 'number' -%}
-        case when {{ cdp.is_number(text) }} then {{ cdp.to_type(text, 'double') }} end
+        case when {{ cdp.is_plain_number(text) }} then {{ cdp.to_type(text, 'double') }} end
     {%- elif kind == 'time' -%}
         {{ cdp.to_utc(text) }}
     {%- else -%}

@@ -41,6 +41,11 @@
     type = 'track' and event in ('Order Completed', 'Order Refunded')
 {%- endmacro %}
 
+{# The same of a message: its staging model has judged the amounts. #}
+{% macro amounts_are_judged() -%}
+    type = 'track' and event_name in ('Order Completed', 'Order Refunded')
+{%- endmacro %}
+
 {# What an order or a refund cannot say: an amount that is no money, a time of change that is no time. #}
 {% macro order_faults() -%}
     {%- set told = cdp.is_of_an_order() ~ ' and ' -%}

@@ -271,7 +271,7 @@ def test_a_condition_knows_the_types_of_the_catalogue() -> None:
             "people.shoe: its type is not known: declare it in vars: catalogue",
         ),
         ("condition", ("status", "equals", 1), {}, "its type is not known"),  # a trait and a property differ
-        ("condition", ("x", "equals", 1), {"type": "money"}, "'money' is no type: write one of text"),
+        ("condition", ("x", "equals", 1), {"type": "coins"}, "'coins' is no type: write one of text"),
         (
             "condition",
             ("total", "contains", 1),

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import connect
 from tests.support.macros import rendered
 
-TYPES = ["text", "email", "phone", "number", "integer", "boolean", "date", "timestamp", "list", "map", "tag"]
+TYPES = ["text", "email", "phone", "number", "money", "integer", "boolean", "date", "timestamp", "list", "map", "tag"]
 NOON = datetime(2026, 10, 1, 12)
 WRONG = object()
 
@@ -26,7 +26,10 @@ MEANT: list[tuple[Any, dict[str, Any]]] = [
     ("1e3", {"number": 1000.0}),
     ("nan", {"number": WRONG}),
     ("inf", {"number": WRONG}),
-    ("$5", {"number": WRONG, "text": "$5"}),
+    ("$1,234.50", {"number": WRONG, "money": 1234.5, "text": "$1,234.50"}),
+    ("12,50", {"money": WRONG}),
+    (7, {"money": 7.0}),
+    ("1e400", {"number": WRONG, "money": WRONG}),
     (True, {"boolean": True, "number": WRONG, "tag": True}),
     ("False", {"boolean": False}),
     ("yes", {"boolean": True}),
@@ -129,7 +132,7 @@ def declared(properties: dict[str, Any]) -> Any:
 @pytest.mark.parametrize(
     ("properties", "told"),
     [
-        ({"total": "money"}, r"total is .*money.*write a type \(text, email"),
+        ({"total": "coins"}, r"total is .*coins.*write a type \(text, email"),
         ({"total": {"type": "number", "form": ["x"]}}, "total is"),
         ({"total": {"type": "number", "from": "value"}}, "total is"),
         ({"total": {"type": "number", "pii": "secret"}}, "pii is secret; write none, pii or special"),

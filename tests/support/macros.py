@@ -77,7 +77,6 @@ def rendered(
         )
         type_bigint = staticmethod(lambda: "bigint")
         type_boolean = staticmethod(lambda: "boolean")
-        date_trunc = staticmethod(lambda part, moment: f"date_trunc('{part}', {moment})")
         position = staticmethod(
             lambda part, text: f"strpos({text}, {part})" if engine == "bigquery" else f"position({part} in {text})"
         )

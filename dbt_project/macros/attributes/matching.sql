@@ -108,9 +108,9 @@ where
 
 {# What has a sum; what has a smallest and a largest; what has one spelling in JSON on every engine;
    what is not put together of parts. #}
-{% macro number_types() -%}{{ return(['number', 'integer']) }}{%- endmacro %}
+{% macro number_types() -%}{{ return(['number', 'money', 'integer']) }}{%- endmacro %}
 
-{% macro ordered_types() -%}{{ return(['number', 'integer', 'date', 'timestamp']) }}{%- endmacro %}
+{% macro ordered_types() -%}{{ return(['number', 'money', 'integer', 'date', 'timestamp']) }}{%- endmacro %}
 
 {% macro key_types() -%}{{ return(['text', 'email', 'phone', 'integer']) }}{%- endmacro %}
 

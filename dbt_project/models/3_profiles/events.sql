@@ -5,6 +5,13 @@
 -- depends_on: {{ ref('merges') }}
 
 {% set properties = catalogue_properties() %}
+{% set typed_columns = [] %}
+{% for name, property in properties.items() %}
+{% do typed_columns.append(
+    'cast(typed_' ~ loop.index ~ ' as ' ~ property_types()[property['type']] ~ ') as '
+    ~ column_name(name)
+) %}
+{% endfor %}
 
 with owned as (
     select
@@ -48,9 +55,6 @@ select
     received_at,
     source,
     properties,
-    arrival{{ ',' if properties }}
-    {% for name, property in properties.items() -%}
-    cast(typed_{{ loop.index }} as {{ property_types()[property['type']] }}) as {{ column_name(name) }}
-    {{- ',' if not loop.last }}
-    {% endfor %}
+    arrival{{ ',' if typed_columns }}
+    {{ typed_columns | join(',\n    ') }}
 from {{ 'typed' if properties else 'owned' }}
