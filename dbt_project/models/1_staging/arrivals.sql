@@ -61,7 +61,9 @@ typed as (
 faulted as (
     select
         *,
-        nullif({{ wrong_types(properties, money_is_judged=amounts_are_judged()) }}, '') as wrong_types
+        nullif(
+            {{ wrong_types(properties, money_is_judged=amounts_are_judged()) }}, ''
+        ) as wrong_types
     from typed
 ){% endif %}
 
