@@ -410,7 +410,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("count_of", (ORDER,), {"as": "profile_id"}, "write as='a_name'"),
     ("sum_of", (ORDER,), {}, r"property is missing; .*vars\.catalogue\.properties"),
     ("sum_of", (ORDER, "totl"), {}, r"property totl is not declared; there are .*total.* dbt_project\.yml"),
-    ("sum_of", (ORDER, "destination"), {}, "property destination is of type text; this needs one of number, integer"),
+    ("sum_of", (ORDER, "destination"), {}, "property destination is of type text; this needs one of number, money, integer"),
     ("average_of", (ORDER, "insured"), {}, "insured is of type boolean"),
     ("min_of", (ORDER, "destination"), {}, "destination is of type text"),
     ("most_frequent_of", (ORDER, "extras"), {}, "extras is of type list"),
@@ -427,7 +427,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("decayed_sum_of", (ORDER, "total"), {}, "half_life_days is None"),
     ("formula", ("a / b", ["orders", "visitz"]), {}, r"of visitz is no attribute; there are joined_at, orders, visits\."),
     ("formula", ("a / b", []), {}, "of is empty"),
-    ("formula", ("orders", ["orders"]), {"type": "money"}, "type is money; write one of"),
+    ("formula", ("orders", ["orders"]), {"type": "coins"}, "type is coins; write one of"),
 ]  # fmt: skip
 
 
@@ -471,7 +471,10 @@ def test_every_example_of_the_page_runs(tmp_path: Path) -> None:
     types = {name: entry if isinstance(entry, str) else entry["type"] for name, entry in declared.items()}
     columns = {"message_id": "text", "profile_id": "text", "type": "text", "event_name": "text", "occurred_at": "timestamp",
                "source": "text", "arrival": "bigint"}  # fmt: skip
-    columns |= {name: {"number": "double", "integer": "bigint"}.get(each, "text") for name, each in types.items()}
+    columns |= {
+        name: {"number": "double", "money": "double", "integer": "bigint"}.get(each, "text")
+        for name, each in types.items()
+    }
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
         connection.execute("create schema staging; create schema profiles; create schema attributes")
         connection.execute(f"create table staging.current_build as select timestamp '{AS_OF}' as as_of")

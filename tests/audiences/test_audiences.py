@@ -79,7 +79,7 @@ def world() -> Iterator[str]:
         for name, entry in VARS["catalogue"]["properties"].items()
     }
     typed = "".join(
-        f', "{name}" {"bigint" if type_ == "integer" else "double precision" if type_ == "number" else "text"}'
+        f', "{name}" {"bigint" if type_ == "integer" else "double precision" if type_ in ("number", "money") else "text"}'
         for name, type_ in properties.items()
     )
     yield f"""create table profiles.events (message_id text, profile_id text, type text, event_name text, occurred_at timestamp,
