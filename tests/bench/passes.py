@@ -45,7 +45,11 @@ class Checkout:
     rules: str = ""  # the fingerprint that its build recorded; by hand, dbt must be told
 
     def run(self, home: Path, *arguments: str, **more: str) -> Cost:
-        environment = Platform(home, self.project).environment(
+        # A person's whole environment: dbt goes through it for every line that it logs.
+        person = {
+            name: value for name, value in os.environ.items() if not name.startswith(("CDP_", "CRM_", "DAGSTER_HOME"))
+        }
+        environment = person | Platform(home, self.project).environment(
             CDP_DEMO_HOME=str(home), CDP_AS_OF=f"{DAY} 00:00:00.000000", DBT_TARGET_PATH=str(home / "dbt"),
             CDP_RULES_FINGERPRINT=self.rules,
             DBT_LOG_PATH=str(home / "logs"), DBT_PROFILES_DIR=str(self.project / "profiles"), **more,
