@@ -1,23 +1,12 @@
 """The SQL of a model as dbt compiles it for the engine in use."""
 
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 from cdp_orchestration.errors import NeedsAPerson, disk_full, is_disk_full
-from cdp_orchestration.home import PROJECT_ROOT, Home
-from cdp_orchestration.project.manifest import models
+from cdp_orchestration.home import Home
+from cdp_orchestration.project.dbt_command import run_dbt
 from cdp_orchestration.warehouse import Warehouse
-
-ABOUT_AUDIENCES = ("changes", "current_members", "memberships")  # as macros/audiences.sql names them
-
-
-def audiences_of(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The models that are audiences, by name."""
-    return {name: node for name, node in models(manifest, "5_audiences").items() if name not in ABOUT_AUDIENCES}
 
 
 def compiled(home: Home, models: list[dict[str, Any]]) -> dict[str, str]:
@@ -29,17 +18,9 @@ def compiled(home: Home, models: list[dict[str, Any]]) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     if (home.dbt_target / "partial_parse.msgpack").exists():  # dbt then need not parse anew, which takes seconds
         shutil.copyfile(home.dbt_target / "partial_parse.msgpack", folder / "partial_parse.msgpack")
-    command = [
-        str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "--quiet", "compile",
-        "--select", *(model["name"] for model in models), "--indirect-selection", "empty",
-        "--profiles-dir", str(PROJECT_ROOT / "profiles"), "--project-dir", str(PROJECT_ROOT),
-        "--target-path", str(folder), "--log-path", str(folder),
-    ]  # fmt: skip
+    names = [model["name"] for model in models]
     with Warehouse(home).writing():
-        done = subprocess.run(
-            command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=False,
-            env={**os.environ, "CDP_HOME": str(home.root), "DBT_WRITE_JSON": "false"},
-        )  # fmt: skip
+        done = run_dbt(home, folder, "--quiet", "compile", "--select", *names, "--indirect-selection", "empty")
     if done.returncode:
         said = (done.stdout + done.stderr).strip()
         if is_disk_full(said):

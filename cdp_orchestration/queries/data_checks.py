@@ -1,15 +1,12 @@
 """`cdp check --data`: do all checks hold over everything that was ever built? A build looks at its own rows alone."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cdp_orchestration.errors import NeedsAPerson, disk_full, is_disk_full
-from cdp_orchestration.home import PROJECT_ROOT, Home
+from cdp_orchestration.home import Home
+from cdp_orchestration.project.dbt_command import run_dbt
 from cdp_orchestration.project.manifest import current_manifest
 from cdp_orchestration.warehouse import Warehouse
 from cdp_orchestration.warehouse.loading import load_landing
@@ -34,17 +31,10 @@ def check_data(home: Home) -> DataChecks:
     if not Warehouse(home).exists():
         raise NeedsAPerson("Nothing is built yet: `cdp run` builds it.")
     load_landing(home, current_manifest(home))
-    command = [
-        str(Path(sys.executable).with_name("dbt")), "--no-use-colors", "--log-format", "json", "test",
-        "--exclude-resource-type", "unit_test", "--profiles-dir", str(PROJECT_ROOT / "profiles"),
-        "--project-dir", str(PROJECT_ROOT), "--target-path", str(home.dbt_target / "check"),
-        "--log-path", str(home.dbt_target / "check"),
-    ]  # fmt: skip
     with Warehouse(home).writing():
-        done = subprocess.run(
-            command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=False,
-            env={**os.environ, "CDP_HOME": str(home.root), "DBT_WRITE_JSON": "false"},
-        )  # fmt: skip
+        done = run_dbt(
+            home, home.dbt_target / "check", "--log-format", "json", "test", "--exclude-resource-type", "unit_test"
+        )
     found, said = results(done.stdout.splitlines())
     if done.returncode and not found.failed:
         if is_disk_full(done.stdout + done.stderr):

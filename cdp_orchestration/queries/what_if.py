@@ -15,6 +15,7 @@ import yaml
 from cdp_orchestration.errors import CdpError, NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT, Home
 from cdp_orchestration.identity.rules import check_rules, identity_rules
+from cdp_orchestration.project.manifest import ABOUT_AUDIENCES
 from cdp_orchestration.project.parse import DBT_EXECUTABLE, dbt_project
 from cdp_orchestration.queries.answers import Answer, Rows
 from cdp_orchestration.warehouse import Warehouse
@@ -121,7 +122,7 @@ def _report(connection: duckdb.DuckDBPyConnection) -> Iterator[Answer]:
     rows = []
     audiences = (
         "select table_name from information_schema.tables where table_catalog = {catalog} and table_schema = 'audiences' "
-        "and table_name not in ('changes', 'current_members', 'memberships') order by 1"
+        f"and table_name not in {ABOUT_AUDIENCES} order by 1"
     )
     built = connection.execute(audiences.format(catalog="current_database()")).fetchall()
     for (name,) in connection.execute(audiences.format(catalog="'scratch'")).fetchall():

@@ -11,8 +11,8 @@ from cdp_orchestration.conditions.tree import Condition, reasons
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.identity.rules import Identifier
-from cdp_orchestration.project.compiled import audiences_of, compiled
-from cdp_orchestration.project.manifest import current_manifest
+from cdp_orchestration.project.compiled import compiled
+from cdp_orchestration.project.manifest import audiences, current_manifest
 from cdp_orchestration.queries.answers import Answer, Lines, Rows
 from cdp_orchestration.queries.person import holder
 from cdp_orchestration.warehouse import Reading, RelationMissing, Warehouse, target
@@ -27,7 +27,7 @@ def why_member(home: Home, audience: str, identifier: Identifier, as_of: str | N
     With `as_of`, a past moment: the membership that builds saw then; and the conditions over the data of now, with windows that
     end at that moment. Raises NeedsAPerson where audience or identifier is unknown, nothing is built, or the moment lies ahead.
     """
-    known = audiences_of(current_manifest(home))
+    known = audiences(current_manifest(home))
     if audience not in known:
         raise NeedsAPerson(f"There is no audience {audience}. There are: {', '.join(sorted(known)) or 'none'}.")
     moment = parsed_as_of(as_of) if as_of else None

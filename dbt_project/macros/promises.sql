@@ -88,8 +88,8 @@ having count(*) > 1
 {%- endmacro %}
 
 {# Whether a check may look at the rows of this build alone: the build is not a full refresh, and
-   the check passed in the build before this one. A check that failed, was skipped or has never run
-   looks at everything, and goes on doing so until it passes. So does a check outside of a build
+   the check passed, as it is written now, in the build before this one. A check that failed, was
+   skipped, was changed or has never run looks at everything, and goes on doing so until it passes. So does a check outside of a build
    (`cdp check --data`, `dbt test`). #}
 {% macro looks_at_this_build() -%}
     {%- if not execute or flags.FULL_REFRESH or flags.WHICH != 'build' -%}{{ return(false) }}{%- endif -%}
@@ -99,7 +99,7 @@ having count(*) > 1
     {%- set last = run_query(
         "select builds.build_id, max(passed.check_name) as check_name from "
         ~ builds ~ " as builds left join " ~ passed ~ " as passed on passed.build_id = builds.build_id"
-        ~ " and passed.check_name = '" ~ model.name ~ "' group by builds.build_id, builds.started_at"
+        ~ " and passed.check_name = '" ~ cdp.check_as_defined(model) ~ "' group by builds.build_id, builds.started_at"
         ~ " order by builds.started_at desc limit 2"
     ).rows -%}
     {{ return(
@@ -128,6 +128,12 @@ having count(*) > 1
     {{ return([through + 1, taken_in if taken_in is not none else through + 1] | min) }}
 {%- endmacro %}
 
+{# A check with what it asks: dbt's id of a generic one ends with a hash of its arguments, a singular
+   one has its file's. So a promise that is added to a check is held against everything once. #}
+{% macro check_as_defined(node) -%}
+    {{ return(node.unique_id ~ '.' ~ node.checksum.checksum) }}
+{%- endmacro %}
+
 {# Which checks passed in which build, the last one of each; none where no build has ended yet. #}
 {% macro checks_passed() -%}
     {{ return(adapter.get_relation(target.database, 'staging', 'checks_passed')) }}
@@ -139,8 +145,8 @@ having count(*) > 1
 {%- if execute and flags.WHICH in ('build', 'test') -%}
     {%- set ran, passed = [], [] -%}
     {%- for result in results if result.node.resource_type == 'test' -%}
-        {%- do ran.append(result.node.name) -%}
-        {%- if result.status == 'pass' -%}{%- do passed.append(result.node.name) -%}{%- endif -%}
+        {%- do ran.append(cdp.check_as_defined(result.node)) -%}
+        {%- if result.status == 'pass' -%}{%- do passed.append(ran[-1]) -%}{%- endif -%}
     {%- endfor -%}
     {%- set builds = adapter.get_relation(target.database, 'staging', 'builds') -%}
     {%- if ran and builds -%}

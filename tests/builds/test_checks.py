@@ -14,6 +14,7 @@ from cdp_orchestration.landing.records import Page, Record
 from cdp_orchestration.project.manifest import current_manifest
 from cdp_orchestration.queries.data_checks import DataChecks, check_data, results
 from tests.builds.test_promises import GOOD
+from tests.identity.test_identity import copy_of_the_project
 from tests.support.harness import PROJECT, Platform, dbt
 from tests.support.macros import rendered
 
@@ -24,6 +25,7 @@ class Staging:
     def __init__(self, root: Path) -> None:
         self.platform = Platform(root)
         self.builds = 0
+        self.project = PROJECT
 
     def land(self, message_id: str) -> None:
         event = {
@@ -38,8 +40,8 @@ class Staging:
     def build(self, *arguments: str) -> tuple[str, str]:
         """What dbt said of the check of quarantine, and what the check asked."""
         self.builds += 1
-        done = dbt(PROJECT, self.platform.root, "build", "--select", "1_staging", "--exclude-resource-type", "unit_test",
-                   *arguments, CDP_BUILD_ID=f"build-{self.builds}", CDP_AS_OF=f"2026-11-0{self.builds}", **self.platform.engine)  # fmt: skip
+        done = dbt(self.project, self.platform.root, "build", "--select", "1_staging", "--exclude-resource-type", "unit_test",
+                   *arguments, CDP_BUILD_ID=f"build-{self.builds}", CDP_AS_OF=f"2026-11-{self.builds:02}", **self.platform.engine)  # fmt: skip
         [verdict] = [
             line
             for line in done.stdout.splitlines()
@@ -98,6 +100,19 @@ def test_on_demand_everything_is_looked_at(staging: Staging) -> None:
     assert checked.returncode == 1
     assert "quarantine_holds: accepted_values(scope) by 1" in checked.stderr
     assert "FAIL" in staging.build()[0]
+
+
+def test_a_check_that_was_changed_looks_at_everything_once(staging: Staging, tmp_path: Path) -> None:
+    """A promise that is added later holds of earlier rows, too, or it is told."""
+    staging.execute("delete from staging.quarantine where scope = 'nonsense'")
+    assert "PASS" in staging.build()[0]
+    assert "batch_seq >=" in staging.build()[1]
+    staging.project = copy_of_the_project(tmp_path / "project")
+    twin = staging.project / "dbt_project/models/1_staging/quarantine.yml"
+    twin.write_text(twin.read_text().replace("never_null: [batch_id,", "never_null: [payload, batch_id,"))
+    verdict, asked = staging.build()
+    assert "PASS" in verdict
+    assert "batch_seq >=" not in asked
 
 
 def test_before_the_first_build_there_is_nothing_to_check(tmp_path: Path) -> None:

@@ -65,11 +65,11 @@ EXPLAIN = """
 import json, sys
 from cdp_orchestration.conditions.take_apart import explain, parsed
 from cdp_orchestration.home import current_home
-from cdp_orchestration.project.compiled import audiences_of, compiled
-from cdp_orchestration.project.manifest import current_manifest
+from cdp_orchestration.project.compiled import compiled
+from cdp_orchestration.project.manifest import audiences, current_manifest
 from cdp_orchestration.warehouse import Warehouse, target
 home = current_home()
-models = [node for name, node in audiences_of(current_manifest(home)).items() if name != "top"]
+models = [node for name, node in audiences(current_manifest(home)).items() if name != "top"]
 sql = compiled(home, models)
 with Warehouse(home).reading() as connection:
     people = [row[0] for row in connection.execute("select distinct profile_id from identity.identifiers").fetchall()]
