@@ -1,0 +1,108 @@
+"""Which models a build makes from the beginning, because what they are made of changed since their rows were written.
+
+The warehouse holds the fingerprint of each such model in staging.definitions, written in the transaction that makes the model
+anew (macros/definitions.sql): a build that dies in between leaves no model that counts as made and is not. The home's
+`definitions.json` says, by engine, what the parts were at the end of the last good build; it only helps to name the change.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from cdp_orchestration.disk import whole_file
+from cdp_orchestration.home import Home
+from cdp_orchestration.project import relations
+from cdp_orchestration.project.fingerprint import Parts, Project, _hash
+from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse, target
+
+SHOWN = 6
+
+
+@dataclass
+class Changed:
+    """models: names of those that this build makes anew, and of what follows from them; fingerprints: what is to be recorded of
+    each model that is made anew; parts: all that models are made of; because: what changed, in words."""
+
+    models: list[str] = field(default_factory=list)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    parts: Parts = field(default_factory=dict)
+    because: list[str] = field(default_factory=list)
+
+    def environment(self) -> dict[str, str]:
+        """What macros/definitions.sql reads."""
+        return {"CDP_RECOMPUTED": json.dumps(self.models), "CDP_FINGERPRINTS": json.dumps(self.fingerprints)}
+
+    def sentence(self) -> str:
+        """Which definitions changed, and what is recomputed: the models that would otherwise only add to their rows."""
+        why = "; ".join(_few(self.because)) or "nothing says by which ones they were made to their end"
+        return (
+            f"Definitions changed since the last build: {why}. Recomputing {', '.join(sorted(self.fingerprints))} and "
+            "what follows; identity stays as it is."
+        )
+
+
+def changed(home: Home, manifest: dict[str, Any], full: bool) -> Changed:
+    """What this build makes anew. In a `full` one everything is: nothing to tell, but all fingerprints to record."""
+    project = Project(manifest)
+    carried = project.carried()
+    found = Changed(parts={name: hashed for parts in carried.values() for name, hashed in parts.items()})
+    fingerprints = {key: _hash(parts) for key, parts in carried.items()}
+    kept = {key: project.nodes[key] for key in carried}
+    recorded = None if full else _recorded(home, kept)
+    if recorded is None:  # everything is made from the beginning
+        found.fingerprints = {kept[key]["name"]: each for key, each in fingerprints.items()}
+        return found
+    begun = {key for key, each in fingerprints.items() if recorded.get(kept[key]["name"]) != each}
+    below = project.below_identity()
+    following = {key for key in below if project.upstream(key) & begun}
+    found.models = sorted(below[key]["name"] for key in following)
+    found.fingerprints = {kept[key]["name"]: fingerprints[key] for key in sorted(following & kept.keys())}
+    if begun:
+        found.because = _differences(_noted(home), found.parts)
+    return found
+
+
+def _recorded(home: Home, kept: dict[str, dict[str, Any]]) -> dict[str, str] | None:
+    """Model -> fingerprint under which its rows were made, of those that are there; None where nothing was built."""
+    try:
+        with Warehouse(home).reading() as connection:
+            relation = {node["name"]: f"{node['schema']}.{node['alias']}" for node in kept.values()}
+            there = set(relations.existing(connection, ["staging.builds", "staging.definitions", *relation.values()]))
+            if "staging.builds" not in there:
+                return None
+            if "staging.definitions" not in there:
+                return {}
+            rows = connection.execute("select model_name, fingerprint from staging.definitions").fetchall()
+            return {name: fingerprint for name, fingerprint in rows if relation.get(name) in there}
+    except (NothingBuilt, RelationMissing):
+        return None
+
+
+def _differences(before: Parts, now: Parts) -> list[str]:
+    if not before:
+        return []
+    words = [f"{name} (new)" if name not in before else name
+             for name in now if before.get(name) != now[name]]  # fmt: skip
+    return sorted(words + [f"{name} (gone)" for name in before if name not in now])
+
+
+def _few(words: list[str]) -> list[str]:
+    return words if len(words) <= SHOWN else [*words[:SHOWN], f"and {len(words) - SHOWN} more"]
+
+
+def note(home: Home, parts: Parts) -> None:
+    """Remember what the models of a good build were made of."""
+    if _noted(home) != parts:
+        known = _all(home)
+        known[target()] = parts
+        with whole_file(home.root / "definitions.json") as file:
+            file.write(json.dumps(known, indent=1, sort_keys=True).encode())
+
+
+def _noted(home: Home) -> Parts:
+    return _all(home).get(target(), {})
+
+
+def _all(home: Home) -> dict[str, Parts]:
+    file = home.root / "definitions.json"
+    return json.loads(file.read_text()) if file.exists() else {}
