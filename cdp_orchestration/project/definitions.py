@@ -12,7 +12,7 @@ from typing import Any
 from cdp_orchestration.disk import whole_file
 from cdp_orchestration.home import Home
 from cdp_orchestration.project import relations
-from cdp_orchestration.project.fingerprint import Parts, Project, _hash
+from cdp_orchestration.project.fingerprint import Parts, Project, hashed
 from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse, target
 
 SHOWN = 6
@@ -20,10 +20,12 @@ SHOWN = 6
 
 @dataclass
 class Changed:
-    """models: names of those that this build makes anew, and of what follows from them; fingerprints: what is to be recorded of
-    each model that is made anew; parts: all that models are made of; because: what changed, in words."""
+    """models: names of those that this build makes anew, and of what follows from them; kept: of these the relations that would
+    otherwise only be added to; fingerprints: what is to be recorded of each; parts: all that models are made of; because: what
+    changed, in words."""
 
     models: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
     fingerprints: dict[str, str] = field(default_factory=dict)
     parts: Parts = field(default_factory=dict)
     because: list[str] = field(default_factory=list)
@@ -34,19 +36,19 @@ class Changed:
 
     def sentence(self) -> str:
         """Which definitions changed, and what is recomputed: the models that would otherwise only add to their rows."""
-        why = "; ".join(_few(self.because)) or "nothing says by which ones they were made to their end"
-        return (
-            f"Definitions changed since the last build: {why}. Recomputing {', '.join(sorted(self.fingerprints))} and "
-            "what follows; identity stays as it is."
-        )
+        made = f"recomputing {', '.join(self.kept)} and what follows; identity stays as it is."
+        if not self.because:
+            return f"Nothing says by which definitions these were made to their end: {made}"
+        return f"Definitions changed since the last build ({'; '.join(_few(self.because))}): {made}"
 
 
-def changed(home: Home, manifest: dict[str, Any], full: bool) -> Changed:
-    """What this build makes anew. In a `full` one everything is: nothing to tell, but all fingerprints to record."""
-    project = Project(manifest)
+def changed(home: Home, manifest: dict[str, Any], full: bool, variables: dict[str, Any] | None = None) -> Changed:
+    """What this build makes anew. In a `full` one everything is: nothing to tell, but all fingerprints to record. `variables`:
+    those of the project, where they are not this checkout's."""
+    project = Project(manifest, variables)
     carried = project.carried()
-    found = Changed(parts={name: hashed for parts in carried.values() for name, hashed in parts.items()})
-    fingerprints = {key: _hash(parts) for key, parts in carried.items()}
+    found = Changed(parts={name: each for parts in carried.values() for name, each in parts.items()})
+    fingerprints = {key: hashed(parts) for key, parts in carried.items()}
     kept = {key: project.nodes[key] for key in carried}
     recorded = None if full else _recorded(home, kept)
     if recorded is None:  # everything is made from the beginning
@@ -57,6 +59,7 @@ def changed(home: Home, manifest: dict[str, Any], full: bool) -> Changed:
     following = {key for key in below if project.upstream(key) & begun}
     found.models = sorted(below[key]["name"] for key in following)
     found.fingerprints = {kept[key]["name"]: fingerprints[key] for key in sorted(following & kept.keys())}
+    found.kept = sorted(f"{kept[key]['schema']}.{kept[key]['name']}" for key in following & kept.keys())
     if begun:
         found.because = _differences(_noted(home), found.parts)
     return found

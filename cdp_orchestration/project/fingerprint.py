@@ -43,7 +43,7 @@ class Project:
                 _, prefixed, name = macro.rsplit(".", 1)[1].rpartition("__")
                 if prefixed:
                     self.named[name].append(macro)
-        self._hashed = cache(lambda macro: _hash(self.macros[macro]["macro_sql"]))
+        self._hash_of = cache(lambda macro: hashed(self.macros[macro]["macro_sql"]))
 
     def models(self) -> dict[str, dict[str, Any]]:
         return {key: node for key, node in self.nodes.items() if node["resource_type"] == "model"}
@@ -52,13 +52,13 @@ class Project:
         """What a model is made of, without what it reads."""
         used = self._used(node)
         by_name = self._used(node, BY_NAME)
-        parts = {node.get("original_file_path") or f"{node['name']}.sql": _hash([
+        parts = {node.get("original_file_path") or f"{node['name']}.sql": hashed([
             node["checksum"]["checksum"],
             {name: value for name, value in (node.get("config") or {}).items() if name not in NOT_OF_ROWS},
             _contract(node),
         ])}  # fmt: skip
         for macro in used:
-            parts[f"macro {macro.rsplit('.', 1)[1]}"] = self._hashed(macro)
+            parts[f"macro {macro.rsplit('.', 1)[1]}"] = self._hash_of(macro)
         texts = [node.get("raw_code") or "", *(self.macros[macro]["macro_sql"] for macro in used)]
         whole = [node.get("raw_code") or "", *(self.macros[macro]["macro_sql"] for macro in by_name)]
         read_whole = {path for text in whole for path in _variables(text)}
@@ -68,11 +68,11 @@ class Project:
             if len(path) == 2 and isinstance(value, dict):
                 value = value.get(path[1])
             if path[0] != "catalogue" or not isinstance(value, dict):
-                parts[f"vars.{'.'.join(path)}"] = _hash(value)
+                parts[f"vars.{'.'.join(path)}"] = hashed(value)
                 continue
             for name, entry in value.items():
                 if path in read_whole or str(name).lower() in words:
-                    parts[f"vars.{'.'.join(path)}.{name}"] = _hash(_said(entry))
+                    parts[f"vars.{'.'.join(path)}.{name}"] = hashed(_said(entry))
         return parts
 
     def _used(self, node: dict[str, Any], cut: frozenset[str] = frozenset()) -> set[str]:
@@ -138,7 +138,7 @@ def _contract(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _content(node: dict[str, Any]) -> Parts:
-    return {node.get("original_file_path") or node["name"]: _hash(node["checksum"]["checksum"])}
+    return {node.get("original_file_path") or node["name"]: hashed(node["checksum"]["checksum"])}
 
 
 @cache
@@ -159,14 +159,14 @@ def _said(entry: Any) -> Any:
     return {name: value for name, value in entry.items() if name not in SAYS_NOTHING}
 
 
-def _hash(value: Any) -> str:
+def hashed(value: Any) -> str:
     return hashlib.md5(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def fingerprint(manifest: dict[str, Any]) -> str:
+def fingerprint(manifest: dict[str, Any], variables: dict[str, Any] | None = None) -> str:
     """md5 hex over the rules in force: the models of staging and identity, the macros they use, the vars that these read, and
     the seeds of staging. (Identity's seed holds decisions, which take effect without a rebuild.)"""
-    project = Project(manifest)
+    project = Project(manifest, variables)
     parts: Parts = {}
     for node in project.models().values():
         if _is_of(node, LAYERS):
@@ -175,7 +175,7 @@ def fingerprint(manifest: dict[str, Any]) -> str:
             for name in node["depends_on"].get("nodes", []):
                 if name.startswith("seed."):
                     parts |= _content(project.nodes[name])
-    return _hash(parts)
+    return hashed(parts)
 
 
 def fingerprint_of_last_build(warehouse: Warehouse) -> str | None:

@@ -212,3 +212,53 @@ from (
 {% macro is_whole_number(text) -%}
     {{ cdp.matches_pattern(text, '^[-+]?[0-9]{1,18}([.]0+)?$') }}
 {%- endmacro %}
+
+{# The entries of the objects in `column` that no path of the catalogue reads, with the `keep`
+   columns: name, value (JSON text). `paths` are lists of keys. Of an object that a path leads into,
+   the entries that are read nowhere are told by both keys; null says nothing. #}
+{% macro undeclared_entries(relation, keep, column, paths) -%}
+    {%- set whole, objects = [], {} -%}
+    {%- for path in paths -%}
+        {%- if path | length == 1 -%}{%- do whole.append(path[0]) -%}
+        {%- else -%}{%- do objects.setdefault(path[0], []).append(path[1]) -%}{%- endif -%}
+    {%- endfor -%}
+    {%- set entries -%}
+    (
+        {{ cdp.explode_object(relation, keep, column) }}
+    )
+    {%- endset -%}
+select
+    {{ keep | join(', ') }},
+    entry_key as name,
+    entry_value as value
+from {{ entries }} as entries
+where
+    entry_value <> 'null'
+    {%- if whole %}
+    and entry_key not in ({{ cdp.string_literals(whole) }})
+    {%- endif %}
+    {%- for key in objects %}
+    and not (entry_key = {{ cdp.text_literal(key) }} and {{ cdp.holds_object('entry_value') }})
+    {%- endfor %}
+{%- for key, inner in objects.items() if key not in whole %}
+union all
+select
+    {{ keep | join(', ') }},
+    {{ cdp.text_literal(key ~ '.') }} || entry_key as name,
+    entry_value as value
+from (
+    {{ cdp.explode_object(cdp.entries_of_object(entries, keep, key), keep, 'entry_value') }}
+) as inner_entries
+where entry_value <> 'null' and entry_key not in ({{ cdp.string_literals(inner) }})
+{%- endfor %}
+{%- endmacro %}
+
+{% macro entries_of_object(entries, keep, key) -%}
+(
+    select
+        {{ keep | join(', ') }},
+        entry_value
+    from {{ entries }} as entries
+    where entry_key = {{ cdp.text_literal(key) }} and {{ cdp.holds_object('entry_value') }}
+)
+{%- endmacro %}
