@@ -74,6 +74,9 @@ def build(
         if before is not None and before != fingerprint and not full:
             log.info("Identity rules or staging mappings changed since the last build: rebuilding everything.")
             full = True
+        if not full and definitions.is_half_made(home):
+            log.info("The last full refresh did not come to its end: rebuilding everything.")
+            full = True
         full = full or Warehouse(home).always_full
         if full and context.is_subset and set(context.selected_asset_keys) != _all_keys(context):
             raise NeedsAPerson(

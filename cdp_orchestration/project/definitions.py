@@ -16,6 +16,7 @@ from cdp_orchestration.project.fingerprint import Parts, Project, hashed
 from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse, target
 
 SHOWN = 6
+HALF_MADE = "(full refresh)"  # as macros/definitions.sql has it
 
 
 @dataclass
@@ -79,6 +80,18 @@ def _recorded(home: Home, kept: dict[str, dict[str, Any]]) -> dict[str, str] | N
             return {name: fingerprint for name, fingerprint in rows if relation.get(name) in there}
     except (NothingBuilt, RelationMissing):
         return None
+
+
+def is_half_made(home: Home) -> bool:
+    """Whether the last full refresh died before staging and identity were made: old and new rows stand side by side."""
+    try:
+        with Warehouse(home).reading() as connection:
+            found = connection.execute(
+                "select count(*) from staging.definitions where model_name = ?", [HALF_MADE]
+            ).fetchone()
+            return bool(found and found[0])
+    except (NothingBuilt, RelationMissing):
+        return False
 
 
 def _differences(before: Parts, now: Parts) -> list[str]:

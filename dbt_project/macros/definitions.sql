@@ -19,7 +19,9 @@
 {# Whether any of the models that a node reads is made anew in this build. #}
 {% macro reads_recomputed(node) -%}
     {%- set read = [] -%}
-    {%- for name in node.depends_on.nodes -%}{%- do read.append(name.split('.')[-1]) -%}{%- endfor -%}
+    {%- for name in node.depends_on.nodes -%}
+        {%- do read.append(name.split('.')[-1]) -%}
+    {%- endfor -%}
     {{ return(read | select('in', cdp.recomputed()) | list | length > 0) }}
 {%- endmacro %}
 
@@ -29,17 +31,19 @@
     )) }}
 {%- endmacro %}
 
-{# Before the first model: from here on those count as not made. #}
+{# Stands in staging.definitions while everything is being made from the beginning. #}
+{% macro half_made() -%}
+    {{ return('(full refresh)') }}
+{%- endmacro %}
+
+{# Before the first model: from here on those that are made anew count as not made, and everything
+   does in a full refresh, until staging and identity are there again. #}
 {% macro forget_definitions() -%}
 {%- if execute and flags.WHICH in ('build', 'run', 'retry') -%}
-    {%- set due = fromjson(env_var('CDP_FINGERPRINTS', '{}')) -%}
+    {%- set due = fromjson(env_var('CDP_FINGERPRINTS', '{}')) | list -%}
     {%- if due -%}
         {%- set relation = cdp.definitions_relation() -%}
-        {%- if adapter.get_relation(relation.database, relation.schema, relation.identifier) -%}
-            {%- call statement('forget', auto_begin=true) -%}
-delete from {{ relation }} where model_name in ({{ cdp.string_literals(due) }})
-            {%- endcall -%}
-        {%- else -%}
+        {%- if not adapter.get_relation(relation.database, relation.schema, relation.identifier) -%}
             {%- call statement('create', auto_begin=true) -%}
 create table {{ relation }} (
     model_name {{ dbt.type_string() }},
@@ -47,14 +51,44 @@ create table {{ relation }} (
     build_id {{ dbt.type_string() }}
 )
             {%- endcall -%}
+        {%- else -%}
+            {%- call statement('forget', auto_begin=true) -%}
+delete from {{ relation }} where model_name in ({{ cdp.string_literals(due + [cdp.half_made()]) }})
+            {%- endcall -%}
+        {%- endif -%}
+        {%- if flags.FULL_REFRESH -%}
+            {%- call statement('begin', auto_begin=true) -%}
+insert into {{ relation }} (model_name, fingerprint, build_id)
+values ('{{ cdp.half_made() }}', '', '{{ cdp.this_build_id() }}')
+            {%- endcall -%}
         {%- endif -%}
         {%- do adapter.commit() -%}
     {%- endif -%}
 {%- endif -%}
 {%- endmacro %}
 
-{# A hook of every model, in the transaction that makes it. What dbt made by hand counts as not made:
-   nobody knows by which definition. #}
+{# At dbt's end: a full refresh has come to its end for staging and identity, which only add from
+   here on. One that dies, or fails there, leaves its mark, and the next `cdp run` begins again. #}
+{% macro full_refresh_ended(results) -%}
+{%- if execute and flags.FULL_REFRESH and flags.WHICH in ('build', 'run', 'retry')
+    and fromjson(env_var('CDP_FINGERPRINTS', '{}')) -%}
+    {%- set missing = [] -%}
+    {%- for result in results
+        if result.node.resource_type == 'model' and result.status != 'success'
+        and ('1_staging' in result.node.fqn or '2_identity' in result.node.fqn) -%}
+        {%- do missing.append(result.node.name) -%}
+    {%- endfor -%}
+    {%- if not missing -%}
+        {%- call statement('ended', auto_begin=true) -%}
+delete from {{ cdp.definitions_relation() }} where model_name = '{{ cdp.half_made() }}'
+        {%- endcall -%}
+        {%- do adapter.commit() -%}
+    {%- endif -%}
+{%- endif -%}
+{%- endmacro %}
+
+{# A hook of every model, in the transaction that makes it. What dbt made by hand counts as not
+   made: nobody knows by which definition. #}
 {% macro remember_definition() -%}
 {%- if execute -%}
     {%- set due = env_var('CDP_FINGERPRINTS', '') -%}

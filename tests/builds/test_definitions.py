@@ -14,12 +14,12 @@ import yaml
 
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing, Page, Record
-from cdp_orchestration.project.definitions import Changed, changed, note
+from cdp_orchestration.project.definitions import Changed, changed, is_half_made, note
 from cdp_orchestration.project.fingerprint import Project, fingerprint
 from tests.identity.test_identity import copy_of_the_project, prepare
 from tests.support import parsed
-from tests.support.macros import rendered
 from tests.support.harness import PROJECT, Platform, dbt
+from tests.support.macros import rendered
 
 Manifest = dict[str, Any]
 VARIABLES: dict[str, Any] = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]
@@ -256,6 +256,7 @@ def test_what_is_recomputed_equals_a_build_from_nothing(tmp_path: Path) -> None:
     ]
 
     # Nothing changed: rows are added.
+    assert not is_half_made(Home(warehouse.home))
     warehouse.land("two", (searched, "ann", {"nights": [1], "travellers": 1.5}))
     none = warehouse.changed()
     assert (none.models, none.fingerprints, none.because) == ([], {}, [])
@@ -293,6 +294,8 @@ def test_what_is_recomputed_equals_a_build_from_nothing(tmp_path: Path) -> None:
 
     # It all equals a build from nothing.
     increments = warehouse.holds()
-    assert warehouse.build(warehouse.changed(full=True), "--full-refresh", models=[*MADE, "undeclared"]) == []
+    anew = [*MADE, "undeclared", "current_build"]  # of which the last one cannot be made here
+    assert warehouse.build(warehouse.changed(full=True), "--full-refresh", models=anew) == ["current_build"]
     assert warehouse.holds() == increments
     assert all(increments.values())
+    assert is_half_made(Home(warehouse.home)), "staging is not there again"

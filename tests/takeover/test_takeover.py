@@ -73,7 +73,9 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Taken:
     for name, text in OWN_MODELS.items():
         (project / "dbt_project" / "models" / name).write_text(text)
     catalogue = project / "dbt_project.yml"
-    catalogue.write_text(catalogue.read_text().replace("      travellers: integer\n", "      travellers: integer\n      season: text\n"))
+    catalogue.write_text(
+        catalogue.read_text().replace("      travellers: integer\n", "      travellers: integer\n      season: text\n")
+    )
     home = root / "home"
     with tarfile.open(ARCHIVE) as packed:
         packed.extractall(home, filter="data")
@@ -159,6 +161,7 @@ def test_it_has_no_definitions_to_compare_with_and_then_only_what_changed_is_rec
     last = taken.platform.rows("select build_id from staging.builds order by started_at desc limit 1")[0][0]
     assert {"events", "wrong_types"} <= set(made)
     assert set(made.values()) == {last}
+    assert "(full refresh)" not in made, "it came to its end"
 
 
 def test_nothing_is_removed_at_a_destination(taken: Taken) -> None:
