@@ -1,4 +1,4 @@
-"""The verbs that answer and change nothing: status, profile, why, why-member, what-if, quarantine, check."""
+"""The verbs that answer and change nothing: status, profile, why, why-member, what-if, quarantine, undeclared, check."""
 
 import sys
 
@@ -86,6 +86,15 @@ def quarantine(samples: int) -> None:
     from cdp_orchestration.queries.quarantine import quarantine as refused
 
     show(refused(ready_home(), samples), OUT)
+
+
+@main.command()
+@click.option("--limit", default=30, show_default=True, type=click.IntRange(min=1), help="Rows of each kind.")
+def undeclared(limit: int) -> None:
+    """Properties and traits that senders send and the catalogue does not declare, with how often."""
+    from cdp_orchestration.queries.undeclared import undeclared as found
+
+    show(found(ready_home(), limit), OUT)
 
 
 @main.command()

@@ -22,8 +22,8 @@ from cdp_orchestration.components.metadata import with_samples
 from cdp_orchestration.errors import NeedsAPerson, disk_full, is_disk_full
 from cdp_orchestration.home import Home, current_home
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
+from cdp_orchestration.project import definitions, relations
 from cdp_orchestration.project import fingerprint as rules
-from cdp_orchestration.project import relations
 from cdp_orchestration.project.layers import layer_of
 from cdp_orchestration.project.streams import landed_not_read, staging_views
 from cdp_orchestration.queries.data_checks import BROKEN_PROMISE
@@ -72,9 +72,10 @@ def build(
         full = config.full_refresh
         before = rules.fingerprint_of_last_build(Warehouse(home))
         if before is not None and before != fingerprint and not full:
-            log.info(
-                "Identity rules, catalogue or staging mappings changed since the last build: rebuilding everything."
-            )
+            log.info("Identity rules or staging mappings changed since the last build: rebuilding everything.")
+            full = True
+        if not full and definitions.is_half_made(home):
+            log.info("The last full refresh did not come to its end: rebuilding everything.")
             full = True
         full = full or Warehouse(home).always_full
         if full and context.is_subset and set(context.selected_asset_keys) != _all_keys(context):
@@ -82,11 +83,15 @@ def build(
                 "A full refresh rebuilds every model, but only some are selected: select all models of the warehouse "
                 "(or run `cdp run --full-refresh`)."
             )
+        changed = definitions.changed(home, manifest, full)
+        if changed.models:
+            log.info(changed.sentence())
         environment = {
             "CDP_BUILD_ID": context.run_id,
             "CDP_AS_OF": as_of,
             "CDP_RULES_FINGERPRINT": fingerprint,
             "CDP_HOME": str(home.root),
+            **({} if Warehouse(home).always_full else changed.environment()),
             **LEAN_DBT,
         }
         left = _left_behind(home, manifest) if full else {}
@@ -105,6 +110,8 @@ def build(
                 failure = error
         _tidy(invocation)
         tell_of_other_ids(home, context.run_id)
+    if failure is None and not context.is_subset:
+        definitions.note(home, changed.parts)
     if left and failure is None:
         relations.forget(home, list(left))
         log.info(f"Dropped {len(left)} relations of models that the project no longer has: {', '.join(left)}.")

@@ -17,7 +17,7 @@
 {% macro fixed_event_columns() -%}
     {{ return([
         'message_id', 'profile_id', 'type', 'event_name', 'occurred_at', 'received_at', 'source',
-        'properties', 'arrival',
+        'properties', 'arrival', 'wrong_types',
     ]) }}
 {%- endmacro %}
 
@@ -172,26 +172,37 @@ from (
     {%- endif -%}
 {%- endmacro %}
 
-{# What is of another type than the catalogue says, as a list of faults without brackets; null where
-   nothing is. `money_is_judged`: where amounts of money have been judged already. #}
-{% macro wrong_types(properties, money_is_judged='1 = 0') -%}
+{# What is of another type than the catalogue says, as a list of faults without brackets; null or ''
+   where nothing is. `money_is_judged`: where staging has judged the amounts in `judged_amounts`
+   (fields of a message) already, and told what is wrong with them. #}
+{% macro wrong_types(properties, money_is_judged='1 = 0', judged_amounts=[]) -%}
     {%- set parts = [] -%}
     {%- for property in properties.values() -%}
         {%- set number = loop.index -%}
+        {%- set value, text, typed = 'value_' ~ number, 'text_' ~ number, 'typed_' ~ number -%}
+        {%- set fields = [] -%}
+        {%- for path in property['from'] -%}{%- do fields.append('properties.' ~ path | join('.')) -%}{%- endfor -%}
         {%- if property['type'] != 'tag' -%}
             {%- set field -%}
                 case
-                    {%- for path in property['from'] %}
-                    when said_{{ number }}_{{ loop.index }} is not null
-                        then {{ cdp.text_literal('properties.' ~ path | join('.')) }}
+                    {%- for each in fields %}
+                    when said_{{ number }}_{{ loop.index }} is not null then {{ cdp.text_literal(each) }}
                     {%- endfor %}
                 end
             {%- endset -%}
+            {%- set wrong -%}
+                {{ typed }} is null and (
+                    {{ text }} is not null
+                    or {{ cdp.holds_array(value) }}
+                    or {{ cdp.holds_object(value) }}
+                )
+                {%- if property['type'] == 'money' and fields | select('in', judged_amounts) | list %}
+                and not ({{ money_is_judged }} and {{ field }} in ({{ cdp.string_literals(judged_amounts) }}))
+                {%- endif %}
+            {%- endset -%}
             {%- do parts.append(
-                "case when typed_" ~ number ~ " is null and (text_" ~ number ~ " is not null or value_" ~ number
-                ~ " like '[%' or value_" ~ number ~ " like '{' || '%')"
-                ~ (' and not (' ~ money_is_judged ~ ')' if property['type'] == 'money' else '') ~ " then '{\"field\":' || " ~ cdp.json_quote(field)
-                ~ " || ',\"reason\":\"wrong_type\",\"detail\":' || " ~ cdp.json_quote('value_' ~ number) ~ " || '}' end"
+                'case when ' ~ wrong ~ " then '{\"field\":' || " ~ cdp.json_quote(field)
+                ~ " || ',\"reason\":\"wrong_type\",\"detail\":' || " ~ cdp.json_quote(value) ~ " || '}' end"
             ) -%}
         {%- endif -%}
     {%- endfor -%}
@@ -200,4 +211,54 @@ from (
 
 {% macro is_whole_number(text) -%}
     {{ cdp.matches_pattern(text, '^[-+]?[0-9]{1,18}([.]0+)?$') }}
+{%- endmacro %}
+
+{# The entries of the objects in `column` that no path of the catalogue reads, with the `keep`
+   columns: name, value (JSON text). `paths` are lists of keys. Of an object that a path leads into,
+   the entries that are read nowhere are told by both keys; null says nothing. #}
+{% macro undeclared_entries(relation, keep, column, paths) -%}
+    {%- set whole, objects = [], {} -%}
+    {%- for path in paths -%}
+        {%- if path | length == 1 -%}{%- do whole.append(path[0]) -%}
+        {%- else -%}{%- do objects.setdefault(path[0], []).append(path[1]) -%}{%- endif -%}
+    {%- endfor -%}
+    {%- set entries -%}
+    (
+        {{ cdp.explode_object(relation, keep, column) }}
+    )
+    {%- endset -%}
+select
+    {{ keep | join(', ') }},
+    entry_key as name,
+    entry_value as value
+from {{ entries }} as entries
+where
+    entry_value <> 'null'
+    {%- if whole %}
+    and entry_key not in ({{ cdp.string_literals(whole) }})
+    {%- endif %}
+    {%- for key in objects %}
+    and not (entry_key = {{ cdp.text_literal(key) }} and {{ cdp.holds_object('entry_value') }})
+    {%- endfor %}
+{%- for key, inner in objects.items() if key not in whole %}
+union all
+select
+    {{ keep | join(', ') }},
+    {{ cdp.text_literal(key ~ '.') }} || entry_key as name,
+    entry_value as value
+from (
+    {{ cdp.explode_object(cdp.entries_of_object(entries, keep, key), keep, 'entry_value') }}
+) as inner_entries
+where entry_value <> 'null' and entry_key not in ({{ cdp.string_literals(inner) }})
+{%- endfor %}
+{%- endmacro %}
+
+{% macro entries_of_object(entries, keep, key) -%}
+(
+    select
+        {{ keep | join(', ') }},
+        entry_value
+    from {{ entries }} as entries
+    where entry_key = {{ cdp.text_literal(key) }} and {{ cdp.holds_object('entry_value') }}
+)
 {%- endmacro %}

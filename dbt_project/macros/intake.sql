@@ -109,7 +109,7 @@
             {%- endif -%}
             {%- if last.columns[1].values()[0] != fingerprint and not flags.FULL_REFRESH -%}
                 {{ exceptions.raise_compiler_error(
-                    'Identity rules, catalogue or staging mappings changed since the last build. Old and new meaning must not '
+                    'Identity rules or staging mappings changed since the last build. Old and new meaning must not '
                     ~ 'mix: rebuild with `cdp run --full-refresh` (dbt build --full-refresh).'
                 ) }}
             {%- endif -%}

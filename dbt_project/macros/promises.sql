@@ -87,12 +87,13 @@ group by {{ keys | join(', ') }}
 having count(*) > 1
 {%- endmacro %}
 
-{# Whether a check may look at the rows of this build alone: the build is not a full refresh, and
-   the check passed, as it is written now, in the build before this one. A check that failed, was
+{# Whether a check may look at the rows of this build alone: the build is not a full refresh, makes
+   nothing anew of what the check reads, and the check passed, as it is written now, in the build before this one. A check that failed, was
    skipped, was changed or has never run looks at everything, and goes on doing so until it passes. So does a check outside of a build
    (`cdp check --data`, `dbt test`). #}
 {% macro looks_at_this_build() -%}
     {%- if not execute or flags.FULL_REFRESH or flags.WHICH != 'build' -%}{{ return(false) }}{%- endif -%}
+    {%- if cdp.reads_recomputed(model) -%}{{ return(false) }}{%- endif -%}
     {%- set passed = cdp.checks_passed() -%}
     {%- set builds = adapter.get_relation(target.database, 'staging', 'builds') -%}
     {%- if not passed or not builds -%}{{ return(false) }}{%- endif -%}

@@ -46,6 +46,11 @@
     type = 'track' and event_name in ('Order Completed', 'Order Refunded')
 {%- endmacro %}
 
+{# The fields that hold them. #}
+{% macro judged_amounts() -%}
+    {{ return(['properties.total', 'properties.revenue', 'properties.value']) }}
+{%- endmacro %}
+
 {# What an order or a refund cannot say: an amount that is no money, a time of change that is no time. #}
 {% macro order_faults() -%}
     {%- set told = cdp.is_of_an_order() ~ ' and ' -%}

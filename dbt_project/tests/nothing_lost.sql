@@ -18,7 +18,7 @@ reasons as (
     select
         batch_id,
         count(distinct record_no) as explained
-    from {{ ref('quarantine') }}
+    from {{ ref('refused') }}
     where scope = 'record' and batch_seq >= {{ first_seq }}
     group by batch_id
 )

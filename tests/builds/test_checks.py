@@ -38,16 +38,16 @@ class Staging:
         Landing(self.platform.root / "landing").land("web", "events", [Page([Record(json.dumps(event))], {})])
 
     def build(self, *arguments: str) -> tuple[str, str]:
-        """What dbt said of the check of quarantine, and what the check asked."""
+        """What dbt said of the check of what was refused, and what the check asked."""
         self.builds += 1
         done = dbt(self.project, self.platform.root, "build", "--select", "1_staging", "--exclude-resource-type", "unit_test",
                    *arguments, CDP_BUILD_ID=f"build-{self.builds}", CDP_AS_OF=f"2026-11-{self.builds:02}", **self.platform.engine)  # fmt: skip
         [verdict] = [
             line
             for line in done.stdout.splitlines()
-            if "quarantine_holds" in line and "START" not in line and " of " in line
+            if "refused_holds" in line and "START" not in line and " of " in line
         ]
-        [asked] = self.platform.root.glob("dbt/compiled/**/quarantine_holds.sql")
+        [asked] = self.platform.root.glob("dbt/compiled/**/refused_holds.sql")
         return verdict, asked.read_text()
 
     def execute(self, sql: str) -> None:
@@ -78,37 +78,37 @@ NONSENSE = "(batch_id, record_no, source, stream, scope, reason, batch_seq) valu
 
 def test_a_failed_check_looks_at_everything_until_it_passes(staging: Staging) -> None:
     # As this build would write it, if a model were wrong.
-    staging.execute(f"insert into staging.quarantine {NONSENSE.format(99)}")
+    staging.execute(f"insert into staging.refused {NONSENSE.format(99)}")
     staging.land("m3")
     assert "FAIL" in staging.build()[0]
-    staging.execute("update staging.quarantine set batch_seq = 1 where scope = 'nonsense'")
+    staging.execute("update staging.refused set batch_seq = 1 where scope = 'nonsense'")
     staging.land("m4")
     verdict, asked = staging.build()
     assert "FAIL" in verdict, "the build brought nothing wrong, but what failed before is still there"
     assert "batch_seq >=" not in asked
-    staging.execute("delete from staging.quarantine where scope = 'nonsense'")
+    staging.execute("delete from staging.refused where scope = 'nonsense'")
     assert "PASS" in staging.build()[0]
 
 
 def test_on_demand_everything_is_looked_at(staging: Staging) -> None:
     """`cdp check --data` finds what a build no longer looks at, and what it finds the next builds look for."""
-    staging.execute(f"insert into staging.quarantine {NONSENSE.format(1)}")
+    staging.execute(f"insert into staging.refused {NONSENSE.format(1)}")
     verdict, asked = staging.build()
     assert "PASS" in verdict
     assert "batch_seq >=" in asked
     checked = staging.platform.cdp("check", "--data")
     assert checked.returncode == 1
-    assert "quarantine_holds: accepted_values(scope) by 1" in checked.stderr
+    assert "refused_holds: accepted_values(scope) by 1" in checked.stderr
     assert "FAIL" in staging.build()[0]
 
 
 def test_a_check_that_was_changed_looks_at_everything_once(staging: Staging, tmp_path: Path) -> None:
     """A promise that is added later holds of earlier rows, too, or it is told."""
-    staging.execute("delete from staging.quarantine where scope = 'nonsense'")
+    staging.execute("delete from staging.refused where scope = 'nonsense'")
     assert "PASS" in staging.build()[0]
     assert "batch_seq >=" in staging.build()[1]
     staging.project = copy_of_the_project(tmp_path / "project")
-    twin = staging.project / "dbt_project/models/1_staging/quarantine.yml"
+    twin = staging.project / "dbt_project/models/1_staging/refused.yml"
     twin.write_text(twin.read_text().replace("never_null: [batch_id,", "never_null: [payload, batch_id,"))
     verdict, asked = staging.build()
     assert "PASS" in verdict

@@ -27,6 +27,7 @@ AGREE_IN_FULL = {
     "messages": "select * from staging.messages",
     "intake": "select * from staging.intake",
     "quarantine": "select * from staging.quarantine",
+    "undeclared": "select * from profiles.undeclared",
     "events": "select * from profiles.events",
     "orders": "select * from profiles.orders",
     "refunds": "select * from profiles.refunds",

@@ -12,7 +12,7 @@ from tests.support.harness import Platform, dbt
 AT = {"timestamp": "2026-05-01T00:00:00Z"}
 KEYLESS = {"type": "track", "event": "Door Opened", "anonymousId": "a"}
 MESSAGES = "select message_id, arrival, identifiers, occurred_at, received_at, properties from staging.messages order by arrival"
-REFUSED = "select record_no, reason, field, detail, batch_seq from staging.quarantine order by all"
+REFUSED = "select record_no, reason, field, detail, batch_seq from staging.refused order by all"
 
 
 def alias(message: str, previous: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A home that an older version made is taken over: tests/takeover/home.tar.gz, of commit 93c4165 (make_home.py says what is in it).
 
-Three runs: the first one by a project that has an attribute, an audience and a sync of its own; then by the project as it is,
+Three runs: the first one by a project that has an attribute, an audience, a sync and a property of its own; then by the project as it is,
 which has forgotten them; then a full refresh.
 """
 
@@ -72,6 +72,10 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Taken:
     shutil.copytree(PROJECT, project, ignore=left_out)
     for name, text in OWN_MODELS.items():
         (project / "dbt_project" / "models" / name).write_text(text)
+    catalogue = project / "dbt_project.yml"
+    catalogue.write_text(
+        catalogue.read_text().replace("      travellers: integer\n", "      travellers: integer\n      season: text\n")
+    )
     home = root / "home"
     with tarfile.open(ARCHIVE) as packed:
         packed.extractall(home, filter="data")
@@ -145,6 +149,19 @@ def test_people_of_one_second_come_in_the_order_of_the_file(taken: Taken) -> Non
 def test_the_run_says_how_many_people_have_another_id(taken: Taken) -> None:
     assert re.search(r"\b1 of 7 people\b.*another id", taken.runs[0].stdout), taken.runs[0].stdout
     assert "another id" not in taken.runs[1].stdout + taken.runs[2].stdout
+
+
+def test_it_has_no_definitions_to_compare_with_and_then_only_what_changed_is_recomputed(taken: Taken) -> None:
+    first, second, third = (run.stdout for run in taken.runs)
+    assert "Identity rules or staging mappings changed since the last build: rebuilding everything." in first
+    assert "Definitions changed since the last build (vars.catalogue.properties.season (gone)): recomputing" in second
+    assert "rebuilding everything" not in second
+    assert "Definitions changed" not in first + third
+    made = dict(taken.platform.rows("select model_name, build_id from staging.definitions"))
+    last = taken.platform.rows("select build_id from staging.builds order by started_at desc limit 1")[0][0]
+    assert {"events", "wrong_types"} <= set(made)
+    assert set(made.values()) == {last}
+    assert "(full refresh)" not in made, "it came to its end"
 
 
 def test_nothing_is_removed_at_a_destination(taken: Taken) -> None:

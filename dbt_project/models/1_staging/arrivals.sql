@@ -12,9 +12,7 @@
     ('web', 'events'): ref('stg_web__events'),
 } %}
 {% set window = build_window() %}
-{% set properties = catalogue_properties() %}
-{% set has_faults = 'field_faults is not null or unusable_field is not null'
-    ~ (' or wrong_types is not null' if properties else '') %}
+{% set has_faults = 'field_faults is not null or unusable_field is not null' %}
 
 with candidates as (
     {% for (source_name, stream_name), relation in with_news(streams, window).items() %}
@@ -51,21 +49,7 @@ judged as (
             when occurred_at > {{ plus('received_at', hours=24) }} then 'future_timestamp'
         end as reason
     from candidates
-){% if properties %},
-
-typed as (
-    {{ with_typed_properties('judged', 'properties', properties) }}
-),
-
--- A property of another type than the catalogue says: the message stays, without it.
-faulted as (
-    select
-        *,
-        nullif(
-            {{ wrong_types(properties, money_is_judged=amounts_are_judged()) }}, ''
-        ) as wrong_types
-    from typed
-){% endif %}
+)
 
 select
     source,
@@ -95,7 +79,7 @@ select
         when {{ has_faults }}
             then nullif('[' || {{ join_parts([
                 inner_faults('field_faults'), inner_faults('unusable_field'),
-            ] + (['wrong_types'] if properties else [])) }} || ']', '[]')
+            ]) }} || ']', '[]')
     end as unusable_field,
     -- What the quarantine will show.
     case
@@ -117,4 +101,4 @@ select
     properties,
     context,
     consent
-from {{ 'faulted' if properties else 'judged' }}
+from judged

@@ -1,7 +1,7 @@
 -- The fate of everything that landed. One row per landed record. It is written last, once messages
--- and quarantine hold their share, so a build that dies in between takes the same batches in again.
+-- and refused hold their share, so a build that dies in between takes the same batches in again.
 -- depends_on: {{ ref('messages') }}
--- depends_on: {{ ref('quarantine') }}
+-- depends_on: {{ ref('refused') }}
 {{ config(
     materialized='incremental', incremental_strategy='delete+insert', unique_key='batch_id'
 ) }}

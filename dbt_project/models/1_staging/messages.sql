@@ -9,6 +9,7 @@ select
     arrivals.stream,
     arrivals.batch_id,
     arrivals.batch_seq,
+    arrivals.record_no,
     cast(fates.arrival as {{ dbt.type_bigint() }}) as arrival,
     arrivals.type,
     arrivals.event_name,

@@ -55,6 +55,12 @@ select
     received_at,
     source,
     properties,
-    arrival{{ ',' if typed_columns }}
+    arrival,
+    -- What is of another type than the catalogue says, for wrong_types: a JSON array of faults.
+    {% if properties -%}
+    nullif('[' || {{ wrong_types(properties, amounts_are_judged(), judged_amounts()) }} || ']', '[]')
+    {%- else -%}
+    cast(null as {{ dbt.type_string() }})
+    {%- endif %} as wrong_types{{ ',' if typed_columns }}
     {{ typed_columns | join(',\n    ') }}
 from {{ 'typed' if properties else 'owned' }}

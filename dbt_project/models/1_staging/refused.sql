@@ -1,5 +1,5 @@
--- What was refused and why: whole records, and single fields of messages that stay. One row per
--- refusal.
+-- What staging refused and why: whole records, and single fields of messages that stay. One row per
+-- refusal. staging.quarantine shows it beside what later models refuse.
 {{ config(
     materialized='incremental', incremental_strategy='delete+insert', unique_key='batch_id'
 ) }}
