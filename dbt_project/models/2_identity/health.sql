@@ -22,8 +22,18 @@ largest as (
     from sizes
 ),
 
+owned_sets as (
+    select
+        identifiers,
+        profile_id
+    from {{ ref('set_owners') }}
+    {% if sources_under('update_only') -%}
+    where identifiers not like {{ attachment_key("'%'") }}
+    {%- endif %}
+),
+
 entries as (
-    {{ explode_identifiers(ref('set_owners'), ['profile_id']) }}
+    {{ explode_identifiers('owned_sets', ['profile_id']) }}
 ),
 
 spelled as (
@@ -61,7 +71,8 @@ attributed as (
         count(*) as messages,
         sum(case when set_owners.profile_id is null then 1 else 0 end) as of_nobody
     from {{ ref('messages') }} as messages
-    left join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
+    left join {{ ref('set_owners') }} as set_owners
+        on set_owners.identifiers = {{ owner_key('messages') }}
 )
 
 select
