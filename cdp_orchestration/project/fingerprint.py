@@ -1,6 +1,6 @@
 """The rules fingerprint: what the meaning of landed data depends on. A change forces a rebuild, said aloud.
 
-It covers `vars: identity` and `vars: catalogue`, the models of 1_staging and 2_identity, and the macros they use.
+It covers `vars: identity`, `vars: catalogue` and the protection of `vars: sources`, the models of 1_staging and 2_identity, and the macros they use.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from cdp_orchestration.home import PROJECT_ROOT
+from cdp_orchestration.identity.protection import protections
 from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse
 
 LAYERS = ("1_staging", "2_identity")
@@ -37,6 +38,7 @@ def fingerprint(manifest: dict[str, Any]) -> str:
     rules = {
         "identity": variables.get("identity"),
         "catalogue": variables.get("catalogue"),
+        "protection": protections(),
         "models": {node["name"]: node["checksum"]["checksum"] for node in nodes},
         "macros": {macro: manifest["macros"][macro]["macro_sql"] for macro in used},
     }

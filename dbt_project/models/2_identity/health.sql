@@ -110,6 +110,24 @@ select
 from {{ ref('refusals') }}
 group by rule
 union all
+{% if sources_under('update_only') -%}
+select
+    'messages_of_nobody' as measure,
+    'update_only_no_match' as detail,
+    count(*) as amount
+from {{ ref('attachments') }}
+where identifier is null
+union all
+{% endif -%}
+{% if sources_under('read_only') -%}
+select
+    'messages_of_nobody' as measure,
+    'read_only' as detail,
+    count(*) as amount
+from {{ ref('messages') }}
+where {{ is_under('read_only', 'source') }}
+union all
+{% endif -%}
 select
     'share' as measure,
     'messages of nobody' as detail,
