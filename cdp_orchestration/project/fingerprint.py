@@ -1,6 +1,7 @@
 """The rules fingerprint: what the meaning of landed data depends on. A change forces a rebuild, said aloud.
 
-It covers `vars: identity`, `vars: catalogue` and the protection of `vars: sources`, the models of 1_staging and 2_identity, and the macros they use.
+It covers `vars: identity`, `vars: catalogue` and the protection of `vars: sources`, the models of 1_staging and 2_identity,
+and the macros they use.
 """
 
 import hashlib

@@ -110,7 +110,9 @@ def _why_not(
             refused.append((message_id, at, source, ", ".join(_name(i) for i, _, _ in entries), ", ".join(dropped)))
     if protected:
         columns = ["message", "at", "source", "carried"]
-        yield Rows("Messages that carry identifiers of both, of sources that link nobody (update_only)", columns, protected)
+        yield Rows(
+            "Messages that carry identifiers of both, of sources that link nobody (update_only)", columns, protected
+        )
     if not refused:
         if protected:
             return

@@ -117,7 +117,9 @@ def test_protected_sources_found_and_link_nobody(platform: Platform) -> None:
     assert consents == [(jane, "m32")]
     assert owner(platform, "user_id", "only-web") is None
     assert owner(platform, "anonymous_id", "only-web") == owner(platform, "user_id", "zz-new"), "no known user_id"
-    accepted = platform.rows("select count(*) from staging.intake where fate = 'accepted' and source in ('web', 'email')")
+    accepted = platform.rows(
+        "select count(*) from staging.intake where fate = 'accepted' and source in ('web', 'email')"
+    )
     assert accepted == [(6,)]
 
 
@@ -132,8 +134,6 @@ def test_why_a_protected_message_is_nobodys(platform: Platform) -> None:
     parts = list(why(Home(platform.root), ("user_id", "A"), ("user_id", "B")))
     both = [part.rows for part in parts if isinstance(part, Rows) and "update_only" in part.title]
     assert [row[0] for rows in both for row in rows] == ["m33"]
-    linked = [part for part in why(Home(platform.root), ("user_id", "abc123"), ("email", "jane@example1.com"))]
-    assert any("m1" in str(part) for part in linked)
     told = platform.cdp("status").stdout
     assert "Protected sources" in told
     nobody = dict(platform.rows("select detail, amount from identity.health where measure = 'messages_of_nobody'"))
