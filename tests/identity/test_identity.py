@@ -192,8 +192,8 @@ class Found:
     refusals: set[tuple[str, str, str, str]]
 
 
-def in_warehouse(home: Path) -> Found:
-    platform = Platform(home)
+def in_warehouse(home: Path, engine: dict[str, str] | None = None) -> Found:
+    platform = Platform(home, engine=engine or {})
     held = platform.rows(
         "select identifier_type, identifier_value, profile_id, first_seen_at, last_seen_at from identity.identifiers"
     )
@@ -319,6 +319,7 @@ def test_overrides_hold_from_the_beginning_and_splits_are_logged(tmp_path: Path)
     rng = random.Random(3)
     protection = drawn_protection(random.Random(os.environ.get("CDP_PROOF", "0")))
     protect(project, protection)
+    speak_segment(project, protection)
     worlds = generated(300, "o", ["inbox", "inbox", *STREAMS]).values()
     first, second, third = in_batches(worlds)
     decided: dict[str, list[tuple[Identifier, Identifier]]] = {"cut": [], "forbid": [], "force": []}
@@ -410,6 +411,35 @@ def test_protected_messages_change_nobody() -> None:
     assert unmatched > 100
 
 
+@pytest.mark.skipif(os.environ.get("CDP_PROOF", "0") == "0", reason="three builds: make proof; else test_protection")
+def test_postgres_protects_alike(postgres: dict[str, str], tmp_path: Path) -> None:
+    """The reference again, on the other engine: a first build, one that goes on, and the decisions of operators."""
+    project, home = copy_of_the_project(tmp_path / "project"), tmp_path / "home"
+    protection = {"web": "update_only", "email": "read_only", "crm": "update_only"}
+    protect(project, protection)
+    speak_segment(project, protection)
+    batches = in_batches(generated(80, "g", ["inbox", "inbox", *STREAMS]).values())
+    cut = sorted(
+        {tuple(m.identifiers[:2]) for m in batches[0] if len(m.identifiers) > 1 and BLOCKED not in m.identifiers}
+    )
+    for number, batch in enumerate(batches):
+        land(home, batch)
+        decide(project, {"cut": cut[:20]} if number == 2 else {})
+        platform = Platform(home, project, postgres)
+        loaded = platform.cdp("load")
+        assert loaded.returncode == 0, loaded.stderr
+        selected = ("--select", "+2_identity", "+events", "--exclude-resource-type", "unit_test", "test")
+        done = dbt(project, home, "build", *selected, **postgres)
+        assert done.returncode == 0, done.stdout[-6000:]
+        people = resolve(
+            arrived(batches[: number + 1]),
+            frozenset({"null"}),
+            cut[:20] if number == 2 else (),
+            protection=protection,
+        )
+        check_against(people, in_warehouse(home, postgres))
+
+
 def drawn_protection(chance: random.Random) -> dict[str, str]:
     """Of each kind at least one source."""
     levels = ["update_only", "read_only", chance.choice(["update_only", "read_only"])]
@@ -418,13 +448,17 @@ def drawn_protection(chance: random.Random) -> dict[str, str]:
 
 
 def protect(project: Path, protection: Mapping[str, str]) -> None:
-    """Declare it, and let these sources speak the Segment spec."""
+    """Declare it."""
     file = project / "dbt_project.yml"
     declared = json.dumps({source: {"protection": level} for source, level in protection.items()})
     text = file.read_text()
     assert text.count("\n  sources: {}\n") == 1
     file.write_text(text.replace("\n  sources: {}\n", f"\n  sources: {declared}\n"))
-    for source in protection:
+
+
+def speak_segment(project: Path, sources: Iterable[str]) -> None:
+    """Let these sources send messages of the Segment spec."""
+    for source in sources:
         stream = STREAMS[source]
         (project / f"dbt_project/models/1_staging/stg_{source}__{stream}.sql").write_text(
             f"{{{{ segment_messages(source('{source}', '{stream}')) }}}}\n"

@@ -17,7 +17,7 @@ from cdp_orchestration.project.fingerprint import fingerprint
 from cdp_orchestration.queries.answers import Rows
 from cdp_orchestration.queries.what_if import rules_of
 from cdp_orchestration.queries.why import why
-from tests.identity.test_identity import copy_of_the_project, protect
+from tests.identity.test_identity import copy_of_the_project, protect, speak_segment
 from tests.support.harness import Platform
 
 
@@ -44,6 +44,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     folder = tmp_path_factory.mktemp("explained")
     platform = Platform(folder / "home", copy_of_the_project(folder / "project"))
     protect(platform.project, {"web": "update_only", "email": "read_only"})
+    speak_segment(platform.project, ["email"])
     landed(platform, "web", "events", [said(30, email="jane@example1.com"), said(31, user="only-web")])
     landed(platform, "inbox", "messages", [
         said(1, user="abc123", email="jane@example1.com"),
