@@ -5,6 +5,7 @@ from cdp_orchestration.connections import connections
 from cdp_orchestration.delivery.sync import declared_syncs, read_sync
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import current_home
+from cdp_orchestration.identity.protection import unknown_sources
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
 from cdp_orchestration.project.manifest import current_manifest
 from cdp_orchestration.project.streams import is_table, landed_not_read, sources_of
@@ -36,6 +37,7 @@ def check_definitions() -> list[str]:
         for source in manifest["sources"].values()
         if source["source_name"] != "cdp"
     }
+    problems += unknown_sources({name for name, _ in streams | meant})
     staging = "dbt_project/models/1_staging"
     for name, stream in sorted(streams - meant):
         problems.append(

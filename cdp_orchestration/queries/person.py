@@ -10,6 +10,7 @@ from cdp_orchestration.identity.spelling import spelled
 from cdp_orchestration.project.manifest import current_manifest
 from cdp_orchestration.project.relations import existing, models_of
 from cdp_orchestration.queries.answers import Answer, Lines, Rows
+from cdp_orchestration.queries.protected import not_theirs, said_in_vain
 from cdp_orchestration.warehouse import Reading, Warehouse
 
 
@@ -40,6 +41,8 @@ def person(home: Home, identifier_type: str, value: str) -> Iterator[Answer]:
         yield rows("Last events", ["at", "source", "type", "event", "properties"],
              "select occurred_at, source, type, event_name, left(properties, 80) from profiles.events "
              "where profile_id = ? order by occurred_at desc, arrival desc limit 10")  # fmt: skip
+        if named := not_theirs(connection, profile_id):
+            yield named
         yield Rows("Attributes", ["attribute", "value"], _attributes(connection, manifest, profile_id))
         yield rows("Audiences", ["audience", "entered", "exited"],
              "select audience, entered_at, exited_at from audiences.memberships where profile_id = ? order by 2, 1")  # fmt: skip
@@ -55,6 +58,8 @@ def holder(connection: Reading, identifier_type: str, value: str) -> str:
         [identifier_type, text, text],
     ).fetchone()
     if found is None:
+        if in_vain := said_in_vain(connection, identifier_type, text):
+            raise NeedsAPerson(f"Nobody holds {identifier_type}={value}: {'; '.join(in_vain)}.")
         types = [row[0] for row in connection.execute(
             "select distinct identifier_type from identity.identifiers order by 1").fetchall()]  # fmt: skip
         raise NeedsAPerson(

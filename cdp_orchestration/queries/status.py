@@ -23,6 +23,7 @@ from cdp_orchestration.project.parse import relations
 from cdp_orchestration.project.streams import landed_not_read, read_streams
 from cdp_orchestration.queries import counts
 from cdp_orchestration.queries.answers import Answer, Lines, Rows
+from cdp_orchestration.queries.protected import protected_sources
 from cdp_orchestration.unread import unread_files
 from cdp_orchestration.warehouse import NothingBuilt, Reading, Warehouse
 
@@ -51,12 +52,13 @@ def status(home: Home, everything: bool = False) -> Iterator[Answer]:
         with Warehouse(home).reading() as connection:
             left = relations.existing(connection, list(relations.left_behind(home, manifest)))
             records = _records(home, manifest, connection)
+            protected = protected_sources(connection)
             build = connection.execute(
                 "select as_of, through_batch_seq, build_id from staging.current_build"
             ).fetchone()
     except NothingBuilt as nothing:
         yield str(nothing)
-        build, records, left = None, [], []
+        build, records, left, protected = None, [], [], []
     else:
         columns = ["sync", "destination", "holds", "owes add", "update", "remove", "withheld", "shared", "state"]
         yield Rows("Syncs", columns, _syncs(home))
@@ -67,6 +69,8 @@ def status(home: Home, everything: bool = False) -> Iterator[Answer]:
     if records:
         columns = ["stream", "landed", "accepted", "duplicate", "quarantined", "state"]
         yield Rows("Records", columns, records)
+    if protected:
+        yield Rows("Protected sources", ["source", "protection", "messages", "of nobody"], protected)
     if everything:
         yield Rows("Assets", ["asset", "group", "last run", "rows"], assets)
     if build:

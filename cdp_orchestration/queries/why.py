@@ -9,6 +9,7 @@ from cdp_orchestration.home import Home
 from cdp_orchestration.identity.rules import Identifier, identity_rules
 from cdp_orchestration.identity.spelling import spelled
 from cdp_orchestration.queries.answers import Answer, Rows
+from cdp_orchestration.queries.protected import RULES, said_in_vain
 from cdp_orchestration.warehouse import Reading, Warehouse
 
 Evidence = dict[str, tuple[str, Any, list[tuple[Identifier, str, str | None]]]]
@@ -97,13 +98,24 @@ def _why_not(
     for action, left, right in decided:
         if action in ("forbid", "cut") and left in both and right in both:
             reasons.append(f"{action} {_name(left)} {_name(right)} (identity_overrides.csv)")
-    refused = []
+    refused, protected = [], []
     for message_id, (source, at, entries) in _evidence(connection, [owner_a, owner_b]).items():
         holders = {holder for _, _, holder in entries}
-        if {owner_a, owner_b} <= holders:
+        if not {owner_a, owner_b} <= holders:
+            continue
+        if "attached" in {outcome for _, outcome, _ in entries}:
+            protected.append((message_id, at, source, ", ".join(_name(i) for i, _, _ in entries)))
+        else:
             dropped = [_name(identifier) for identifier, outcome, _ in entries if outcome != "linked"]
             refused.append((message_id, at, source, ", ".join(_name(i) for i, _, _ in entries), ", ".join(dropped)))
+    if protected:
+        columns = ["message", "at", "source", "carried"]
+        yield Rows(
+            "Messages that carry identifiers of both, of sources that link nobody (update_only)", columns, protected
+        )
     if not refused:
+        if protected:
+            return
         yield "No message carries an identifier of both, so nothing ever said that they are one."
         if reasons:
             yield f"Together they would hold: {'; '.join(reasons)}."
@@ -120,7 +132,8 @@ def _owner(connection: Reading, identifier: Identifier) -> str:
     if found:
         return str(found[0])
     refused = connection.execute(
-        "select rule, message_id from identity.refusals where identifier_type = ? and identifier_value = ?",
+        f"select rule, message_id from identity.refusals where identifier_type = ? and identifier_value = ? "
+        f"and rule not in ({RULES}) order by 1, 2",
         list(identifier),
     ).fetchall()
     if refused:
@@ -128,6 +141,8 @@ def _owner(connection: Reading, identifier: Identifier) -> str:
         raise NeedsAPerson(
             f"Nobody holds {_name(identifier)}: the rule {rule} kept it from linking, first in message {message_id}."
         )
+    if in_vain := said_in_vain(connection, *identifier):
+        raise NeedsAPerson(f"Nobody holds {_name(identifier)}: {'; '.join(in_vain)}.")
     raise NeedsAPerson(f"Nobody holds {_name(identifier)}: no message of the warehouse carries it.")
 
 

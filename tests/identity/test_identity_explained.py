@@ -1,5 +1,6 @@
 """`cdp why`, `cdp what-if`, overrides and health, as an operator meets them; and rules that are refused by name."""
 
+import json
 from datetime import date
 from pathlib import Path
 
@@ -9,10 +10,14 @@ import pytest
 from cdp_orchestration.components.metadata import _health
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
+from cdp_orchestration.identity import protection
 from cdp_orchestration.identity.rules import check_overrides, check_rules, identity_rules
+from cdp_orchestration.landing import Landing, Page, Record
+from cdp_orchestration.project.fingerprint import fingerprint
+from cdp_orchestration.queries.answers import Rows
 from cdp_orchestration.queries.what_if import rules_of
 from cdp_orchestration.queries.why import why
-from tests.identity.test_identity import copy_of_the_project
+from tests.identity.test_identity import copy_of_the_project, protect, speak_segment
 from tests.support.harness import Platform
 
 
@@ -34,10 +39,14 @@ def external(kind: str, value: str) -> dict:
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    """Semantics 1.1 (two people, one e-mail; a shared tablet), 1.3 (rank wins), and a wrongly joined pair."""
+    """Semantics 1.1 (two people, one e-mail; a shared tablet), 1.3 (rank wins), 2.3 (protection: web may update only, what
+    email says is read only), and a wrongly joined pair."""
     folder = tmp_path_factory.mktemp("explained")
     platform = Platform(folder / "home", copy_of_the_project(folder / "project"))
-    platform.drop("one.jsonl", [
+    protect(platform.project, {"web": "update_only", "email": "read_only"})
+    speak_segment(platform.project, ["email"])
+    landed(platform, "web", "events", [said(30, email="jane@example1.com"), said(31, user="only-web")])
+    landed(platform, "inbox", "messages", [
         said(1, user="abc123", email="jane@example1.com"),
         said(2, user="abc456", email="jane@example1.com"),          # limit: a new person without the e-mail
         said(3, user="t1", email="t1@x.example", cookie="tablet"),
@@ -54,9 +63,23 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
         said(19, user="aa-old"), said(20, user="zz-new"),           # an alias between two known users, by another spelling
         {"type": "alias", "messageId": "m21", "userId": "zz-new", "previousId": "\u200baa-old ", "timestamp": "2026-05-01T00:00:21Z",
          "receivedAt": "2026-05-01T00:00:21Z"},
+        {"type": "alias", "messageId": "m22", "userId": "zz-new", "previousId": "only-web", "timestamp": "2026-05-01T00:00:22Z",
+         "receivedAt": "2026-05-01T00:00:22Z"},
     ])  # fmt: skip
+    allows = {"context": {"consent": {"categoryPreferences": {"email_marketing": True}}}}
+    landed(platform, "web", "events", [
+        said(32, user="abc123", email="new@x.example") | allows,    # hers, and the e-mail nobody's
+        said(33, user="A", cookie="Z"),                             # A's, and nobody merges
+        said(34, email="w2@x.example"),
+    ])  # fmt: skip
+    landed(platform, "email", "engagement", [said(35, user="abc123", email="read@x.example") | allows])
     platform.run("--as-of", "2026-06-01")
     return platform
+
+
+def landed(platform: Platform, source: str, stream: str, messages: list[dict]) -> None:
+    records = [Record(json.dumps(message), file="one.jsonl") for message in messages]
+    Landing(platform.root / "landing").land(source, stream, [Page(records, {})])
 
 
 def owner(platform: Platform, kind: str, value: str) -> str | None:
@@ -79,6 +102,58 @@ def test_worked_examples_of_merge_protection(platform: Platform) -> None:
     assert (
         owner(platform, "anonymous_id", "Y") == owner(platform, "anonymous_id", "X") == owner(platform, "user_id", "A")
     )
+
+
+def test_protected_sources_found_and_link_nobody(platform: Platform) -> None:
+    jane = owner(platform, "user_id", "abc123")
+    assert person_of(platform, "m30") is None, "also when a later message founds a person with that e-mail"
+    assert person_of(platform, "m32") == jane
+    assert person_of(platform, "m33") == owner(platform, "user_id", "A") != owner(platform, "anonymous_id", "Z")
+    assert person_of(platform, "m35") is None
+    assert owner(platform, "email", "new@x.example") is None
+    assert owner(platform, "email", "read@x.example") is None
+    traits = platform.rows(f"select message_id from profiles.traits where profile_id = '{jane}' and trait = 'plan'")
+    assert traits == [("m32",)], "an update changes whom it names, what is read only does not"
+    consents = platform.rows("select profile_id, message_id from profiles.consents")
+    assert consents == [(jane, "m32")]
+    assert owner(platform, "user_id", "only-web") is None
+    assert owner(platform, "anonymous_id", "only-web") == owner(platform, "user_id", "zz-new"), "no known user_id"
+    accepted = platform.rows(
+        "select count(*) from staging.intake where fate = 'accepted' and source in ('web', 'email')"
+    )
+    assert accepted == [(6,)]
+
+
+def test_why_a_protected_message_is_nobodys(platform: Platform) -> None:
+    told = platform.cdp("profile", "email=jane@example1.com").stdout
+    assert "message m30 of source web (update_only) matched nobody at its arrival" in told
+    refused = platform.cdp("profile", "email=New@x.example")
+    assert refused.returncode == 1
+    assert "Nobody holds" in refused.stderr
+    with pytest.raises(NeedsAPerson, match=r"message m35 of source email \(read_only\) belongs to nobody"):
+        list(why(Home(platform.root), ("email", "read@x.example"), ("user_id", "A")))
+    parts = list(why(Home(platform.root), ("user_id", "A"), ("user_id", "B")))
+    both = [part.rows for part in parts if isinstance(part, Rows) and "update_only" in part.title]
+    assert [row[0] for rows in both for row in rows] == ["m33"]
+    told = platform.cdp("status").stdout
+    assert "Protected sources" in told
+    nobody = dict(platform.rows("select detail, amount from identity.health where measure = 'messages_of_nobody'"))
+    assert nobody == {"update_only_no_match": 2, "read_only": 1}
+
+
+def test_a_source_that_there_is_not_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A typo would protect nothing; another protection is another rule, another tier is not."""
+    declared = {"cmr": {"protection": "read_only"}, "web": {"tier": "sdk"}}
+    monkeypatch.setattr(protection, "declared_sources", lambda: declared)
+    (problem,) = protection.unknown_sources({"crm", "web"})
+    assert "vars.sources: cmr: there is no such source: write one of crm, web" in problem
+    assert protection.protections() == {"cmr": "read_only"}
+    manifest: dict = {"nodes": {}, "macros": {}}
+    before = fingerprint(manifest)
+    declared["web"] = {"tier": "csv"}
+    assert fingerprint(manifest) == before
+    declared["web"]["protection"] = "update_only"
+    assert fingerprint(manifest) != before
 
 
 def test_a_senders_own_types_meet_nobody(platform: Platform) -> None:
@@ -169,9 +244,10 @@ def test_overrides_split_people_on_every_layer(platform: Platform) -> None:
     assert left == wrong
     assert right not in (None, wrong)
     assert (person_of(platform, "m10"), person_of(platform, "m11")) == (left, right)
+    assert person_of(platform, "m34") == right, "an update goes where the identifier goes that names its person"
     plans = dict(platform.rows("select profile_id, value from profiles.traits where trait = 'plan'"))
     assert plans[left] == '"p10"'
-    assert plans[right] == '"p11"'
+    assert plans[right] == '"p34"'
     seen = {row[0] for row in platform.rows("select profile_id from attributes.last_seen")}
     assert {left, right} <= seen
     assert owner(platform, "anonymous_id", "moving") == owner(platform, "user_id", "third")

@@ -1,7 +1,7 @@
 """The slow, obvious reference for identity: messages one by one, in arrival order, under limits and overrides."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import md5
 
@@ -23,6 +23,7 @@ class Message:
     identifiers: tuple[Identifier, ...]
     received: int = 0
     occurred: int = 0
+    source: str = "inbox"
 
     def named(self, name: str) -> "Message":
         """The same message in a world of that name; an e-mail stays one, a phone number, too."""
@@ -42,7 +43,8 @@ def _named(kind: str, value: str, name: str) -> str:
 class People:
     """owner: identifier -> profile; merges: (from, into, message_id) in order; age: profile -> founding place;
     refusals: (message_id, type, value, rule), the first per identifier and rule; events: message_id -> an identifier that
-    it kept, or None; seen: identifier -> when the messages that kept it occurred."""
+    it kept, or None; seen: identifier -> when the messages that kept it occurred; placed: identifier -> the place of the
+    first message that kept it."""
 
     owner: dict[Identifier, str] = field(default_factory=dict)
     age: dict[str, int] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class People:
     refusals: dict[tuple[Identifier, str], str] = field(default_factory=dict)
     events: dict[str, Identifier | None] = field(default_factory=dict)
     seen: dict[Identifier, list[int]] = field(default_factory=dict)
+    placed: dict[Identifier, int] = field(default_factory=dict)
 
     def profile_of(self, message_id: str) -> str | None:
         kept = self.events[message_id]
@@ -73,8 +76,9 @@ def resolve(
     cut: Sequence[Pair] = (),
     forbid: Sequence[Pair] = (),
     force: Sequence[Pair] = (),
+    protection: Mapping[str, str] | None = None,
 ) -> People:
-    """Messages must come in arrival order."""
+    """Messages must come in arrival order. protection: source -> update_only or read_only."""
     people = People()
     held: dict[str, set[Identifier]] = {}
     group = {i: {i} for pair in force for i in pair}
@@ -91,9 +95,26 @@ def resolve(
         over = any(counted[kind] > RULES[kind][1] for kind in counted)
         return over or any(one in candidate and other in candidate for one, other in forbid)
 
+    def named_by(identifiers: list[Identifier]) -> Identifier | None:
+        """The strongest that somebody holds, itself or by its forced group; they change nobody."""
+        for identifier in identifiers:
+            if identifier in people.owner:
+                return identifier
+            if near := [member for member in group.get(identifier, ()) if member in people.owner]:
+                return min(near, key=lambda member: people.placed[member])
+        return None
+
     for place, message in enumerate(messages):
         firm = firmness(message)
         kept = sorted({i for i in message.identifiers if i[1] not in blocked}, key=firm)
+        if level := (protection or {}).get(message.source):
+            out = {max(pair, key=firm) for pair in cut if set(pair) <= set(kept)}
+            named = named_by([i for i in kept if i not in out]) if level == "update_only" else None
+            people.events[message.message_id] = named
+            for identifier in kept if named is None else []:
+                rule = "read_only" if level == "read_only" else "update_only_no_match"
+                people.refusals.setdefault((identifier, rule), message.message_id)
+            continue
         for identifier in message.identifiers:
             if identifier[1] in blocked:
                 people.refusals.setdefault((identifier, "blocked_value"), message.message_id)
@@ -113,6 +134,7 @@ def resolve(
         people.events[message.message_id] = kept[0] if kept else None
         for identifier in kept:
             people.seen.setdefault(identifier, []).append(message.occurred)
+            people.placed.setdefault(identifier, place)
         if not kept:
             continue
         ages = sorted(met, key=lambda profile: people.age[profile])

@@ -92,7 +92,7 @@ from {{ ended }}
 {%- endmacro %}
 
 {# The distinct sets of identifiers in the messages of this build, each with its first arrival in
-   it. #}
+   it. What protected sources say is none of them. #}
 {% macro distinct_sets(messages) -%}
     select
         identifiers,
@@ -100,7 +100,11 @@ from {{ ended }}
         min(occurred_at) as first_seen_at,
         max(occurred_at) as last_seen_at
     from {{ messages }}
-    where arrival > {{ cdp.after_arrival() }}
+    where
+        arrival > {{ cdp.after_arrival() }}
+        {%- if cdp.protected_sources() %}
+        and not {{ cdp.is_protected('source') }}
+        {%- endif %}
     group by identifiers
 {%- endmacro %}
 

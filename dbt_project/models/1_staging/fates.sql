@@ -236,7 +236,7 @@ numbered as (
 ){% if arriving.aliases %},
 
 -- An alias names an earlier user_id where one is known by then, however it is spelled, otherwise an
--- anonymous_id.
+-- anonymous_id. What a protected source said makes none known.
 user_ids as (
     select
         {{ json_text('arrivals.identifiers', [0, 'value']) }} as user_id,
@@ -251,6 +251,9 @@ user_ids as (
         numbered.fate = 'accepted'
         and arrivals.identifiers like '%"user_id"%'
         and {{ json_text('arrivals.identifiers', [0, 'type']) }} = 'user_id'
+        {% if protected_sources() %}
+        and not {{ is_protected('numbered.source') }}
+        {% endif %}
     {% if known_messages %}
     union all
     select
@@ -261,6 +264,9 @@ user_ids as (
         known.batch_seq <= {{ window.after }}
         and known.identifiers like '%"user_id"%'
         and {{ json_text('known.identifiers', [0, 'type']) }} = 'user_id'
+        {% if protected_sources() %}
+        and not {{ is_protected('known.source') }}
+        {% endif %}
     {% endif %}
 ),
 

@@ -1,6 +1,7 @@
 -- What every message says about who is who, and what became of it: `linked` where the message's
--- person holds the identifier, else the rule that kept it apart. One row per (message, identifier).
--- A view: ask it about one person.
+-- person holds the identifier, else the rule that kept it apart. What a protected source says links
+-- nothing: it is `attached` where the message's person holds it, whoever said so. One row per
+-- (message, identifier). A view: ask it about one person.
 {{ config(materialized='view') }}
 
 with attributed as (
@@ -13,7 +14,8 @@ with attributed as (
         messages.identifiers,
         set_owners.profile_id
     from {{ ref('messages') }} as messages
-    left join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
+    left join {{ ref('set_owners') }} as set_owners
+        on set_owners.identifiers = {{ owner_key('messages') }}
 ),
 
 entries as (
@@ -50,6 +52,17 @@ select
     holders.profile_id as held_by,
     coalesce(
         {{ blocking_rule('spelled.identifier_type', 'spelled.identifier_value') }},
+        {% if sources_under('read_only') -%}
+        case when {{ is_under('read_only', 'spelled.source') }} then 'read_only' end,
+        {% endif -%}
+        {% if sources_under('update_only') -%}
+        case
+            when not {{ is_under('update_only', 'spelled.source') }} then null
+            when spelled.profile_id is null then 'update_only_no_match'
+            when holders.profile_id = spelled.profile_id then 'attached'
+            else 'update_only'
+        end,
+        {% endif -%}
         case when holders.profile_id = spelled.profile_id then 'linked' else 'merge_protection' end
     ) as outcome
 from spelled

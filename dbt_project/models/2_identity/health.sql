@@ -22,8 +22,18 @@ largest as (
     from sizes
 ),
 
+owned_sets as (
+    select
+        identifiers,
+        profile_id
+    from {{ ref('set_owners') }}
+    {% if sources_under('update_only') -%}
+    where identifiers not like {{ attachment_key("'%'") }}
+    {%- endif %}
+),
+
 entries as (
-    {{ explode_identifiers(ref('set_owners'), ['profile_id']) }}
+    {{ explode_identifiers('owned_sets', ['profile_id']) }}
 ),
 
 spelled as (
@@ -61,7 +71,8 @@ attributed as (
         count(*) as messages,
         sum(case when set_owners.profile_id is null then 1 else 0 end) as of_nobody
     from {{ ref('messages') }} as messages
-    left join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
+    left join {{ ref('set_owners') }} as set_owners
+        on set_owners.identifiers = {{ owner_key('messages') }}
 )
 
 select
@@ -99,6 +110,24 @@ select
 from {{ ref('refusals') }}
 group by rule
 union all
+{% if sources_under('update_only') -%}
+select
+    'messages_of_nobody' as measure,
+    'update_only_no_match' as detail,
+    count(*) as amount
+from {{ ref('attachments') }}
+where identifier is null
+union all
+{% endif -%}
+{% if sources_under('read_only') -%}
+select
+    'messages_of_nobody' as measure,
+    'read_only' as detail,
+    count(*) as amount
+from {{ ref('messages') }}
+where {{ is_under('read_only', 'source') }}
+union all
+{% endif -%}
 select
     'share' as measure,
     'messages of nobody' as detail,

@@ -1,10 +1,48 @@
--- Identifiers that a rule kept from linking, at the first message that met the rule.
+-- Identifiers that a rule kept from linking, at the first message that met the rule. Protection is
+-- such a rule: read_only, and update_only_no_match where a message named nobody at its arrival.
 -- One row per (identifier_type, identifier_value, rule).
 {{ config(
     materialized='incremental', incremental_strategy='append', pre_hook='{{ start_over() }}'
 ) }}
 
-with met as (
+with {% if protected_sources() -%}
+unattached as (
+    select
+        messages.identifiers,
+        case
+            {% if sources_under('read_only') -%}
+            when {{ is_under('read_only', 'messages.source') }} then 'read_only'
+            {% endif -%}
+            else 'update_only_no_match'
+        end as rule,
+        messages.arrival
+    from {{ ref('messages') }} as messages
+    {% if sources_under('update_only') -%}
+    left join {{ ref('attachments') }} as attachments on attachments.arrival = messages.arrival
+    {% endif -%}
+    where
+        messages.arrival > {{ after_arrival() }}
+        and {{ is_protected('messages.source') }}
+        {% if sources_under('update_only') -%}
+        and attachments.identifier is null
+        {% endif -%}
+),
+
+unattached_sets as (
+    select
+        identifiers,
+        rule,
+        min(arrival) as arrival
+    from unattached
+    group by identifiers, rule
+),
+
+unattached_members as (
+    {{ usable_members('unattached_sets', ['rule', 'arrival']) }}
+),
+
+{% endif -%}
+met as (
     select
         identifier,
         identifier_type,
@@ -27,6 +65,17 @@ with met as (
     group by
         dropped_links.identifier, identifiers.identifier_type, identifiers.identifier_value,
         dropped_links.rule
+    {% if protected_sources() -%}
+    union all
+    select
+        identifier,
+        identifier_type,
+        identifier_value,
+        rule,
+        min(arrival) as arrival
+    from unattached_members
+    group by identifier, identifier_type, identifier_value, rule
+    {% endif -%}
 )
 
 select

@@ -9,7 +9,7 @@ with stated as (
         set_owners.profile_id
     from {{ ref('messages') }} as messages
     inner join {{ ref('set_owners') }} as set_owners
-        on set_owners.identifiers = messages.identifiers
+        on set_owners.identifiers = {{ owner_key('messages') }}
     where messages.consent is not null and set_owners.profile_id is not null
 ),
 

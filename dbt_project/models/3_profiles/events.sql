@@ -25,19 +25,14 @@ with owned as (
         messages.properties,
         messages.arrival
     from {{ ref('messages') }} as messages
-    left join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
+    left join {{ ref('set_owners') }} as set_owners
+        on set_owners.identifiers = {{ owner_key('messages') }}
     {% if is_incremental() %}
     -- New messages, and those of people who were absorbed or split, or who were nobody.
     where
         messages.arrival > (select coalesce(max(written.arrival), -1) from {{ this }} as written)
         or messages.arrival in (
-            select earlier.arrival
-            from {{ this }} as earlier
-            left join (
-                select distinct from_profile_id
-                from {{ ref('merges') }}
-            ) as left_behind on left_behind.from_profile_id = earlier.profile_id
-            where earlier.profile_id is null or left_behind.from_profile_id is not null
+            {{ arrivals_of_moved_people(this) }}
         )
     {% endif %}
 ){% if properties %},

@@ -13,7 +13,7 @@ with identifies as (
         set_owners.profile_id
     from {{ ref('messages') }} as messages
     inner join {{ ref('set_owners') }} as set_owners
-        on set_owners.identifiers = messages.identifiers
+        on set_owners.identifiers = {{ owner_key('messages') }}
     where messages.type = 'identify' and set_owners.profile_id is not null
 ),
 

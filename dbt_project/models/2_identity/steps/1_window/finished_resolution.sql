@@ -4,6 +4,9 @@
 -- depends_on: {{ ref('merges') }}
 -- depends_on: {{ ref('refusals') }}
 -- depends_on: {{ ref('kept') }}
+{% if sources_under('update_only') -%}
+-- depends_on: {{ ref('attachments') }}
+{%- endif %}
 select
     resolution_no,
     after_arrival,

@@ -1,6 +1,6 @@
 -- Every distinct set of identifiers that messages carried, with its first arrival: under limits
--- that hold for ever only the first message of a set can change who is who. One row per distinct
--- identifiers.
+-- that hold for ever only the first message of a set can change who is who. What protected sources
+-- said is not among them. One row per distinct identifiers.
 {{ config(
     materialized='incremental', incremental_strategy='append',
     pre_hook=['{{ start_over(arrives=true) }}', '{{ written_for_this_build() }}'],

@@ -1,0 +1,35 @@
+"""Protected sources (`vars: sources: protection`): whose messages found and link nobody, and what that means in words."""
+
+from typing import Any
+
+import yaml
+
+from cdp_orchestration.home import PROJECT_ROOT
+
+# The rules of identity.refusals that stand for a source's protection, and how they go on after "message m of source s".
+WORDS = {
+    "update_only_no_match": "(update_only) matched nobody at its arrival",
+    "read_only": "(read_only) belongs to nobody, whatever it carries",
+}
+
+
+def declared_sources() -> dict[str, Any]:
+    """`vars: sources` of dbt_project.yml as it stands there; dbt refuses what is wrong in it (macro source_rules)."""
+    variables = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text()).get("vars") or {}
+    return variables.get("sources") or {}
+
+
+def protections() -> dict[str, str]:
+    """source: update_only or read_only. Ordinary sources are left out."""
+    found = {name: (rule or {}).get("protection") for name, rule in declared_sources().items()}
+    return {name: level for name, level in found.items() if level in ("update_only", "read_only")}
+
+
+def unknown_sources(known: set[str]) -> list[str]:
+    """A problem for each source in `vars: sources` that there is not: a typo would protect nothing, silently."""
+    return [
+        f"dbt_project.yml: vars.sources: {name}: there is no such source: write one of {', '.join(sorted(known))}, "
+        "or remove the line."
+        for name in sorted(map(str, declared_sources()))
+        if name not in known
+    ]
