@@ -13,7 +13,7 @@ from cdp_orchestration.errors import CdpError, NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT, Home
 from cdp_orchestration.identity.masking import masked, reach_columns
 from cdp_orchestration.identity.rules import identity_rules
-from cdp_orchestration.project.manifest import audiences, current_manifest
+from cdp_orchestration.project.manifest import ABOUT, audiences, current_manifest
 from cdp_orchestration.project.relations import existing
 from cdp_orchestration.queries.answers import Answer, Lines, Rows
 from cdp_orchestration.warehouse import QueryFailed, Reading, Warehouse, target
@@ -63,7 +63,7 @@ def _not_built(connection: Reading, manifest: dict[str, Any], node: dict[str, An
             parent = manifest["nodes"].get(key)
             if parent and parent["config"].get("materialized") == "ephemeral":
                 waiting.append(parent)
-            elif parent:
+            elif parent and ABOUT not in parent["fqn"][:-1]:  # there the hooks write, which a preview does not run
                 read[f"{parent['schema']}.{parent['alias']}"] = None
     there = existing(connection, list(read))
     return sorted(relation for relation in read if relation not in there)
