@@ -32,7 +32,7 @@ class AudienceRules:
                 for higher in members[: members.index(audience)]:
                     found[higher] = f"it stands above {audience} in the priority list {name}"
         if audience not in self.excluded:
-            found |= {name: "its people are excluded from every audience" for name in self.excluded}
+            found |= dict.fromkeys(self.excluded, "its people are excluded from every audience")
         return found
 
 
@@ -76,7 +76,10 @@ def _check_shape(given: Any) -> None:
     lists = given.get("priority_lists") or {}
     if not isinstance(lists, dict):
         raise NeedsAPerson(f"{WHERE}: priority_lists: must name each list, as {{winback: [vips, lapsing_customers]}}.")
-    for name, listed in {**{f"priority_lists: {name}": each for name, each in lists.items()}, "excluded": given.get("excluded")}.items():
+    for name, listed in {
+        **{f"priority_lists: {name}": each for name, each in lists.items()},
+        "excluded": given.get("excluded"),
+    }.items():
         if name == "excluded" and listed is None:
             continue
         if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
@@ -91,7 +94,9 @@ def _check_number(where: str, value: Any, nothing: bool) -> None:
     if value is None and nothing:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-        raise NeedsAPerson(f"{where}: must be a number above 0{', or null for never' if nothing else ''}, not {value!r}.")
+        raise NeedsAPerson(
+            f"{where}: must be a number above 0{', or null for never' if nothing else ''}, not {value!r}."
+        )
 
 
 def _check_names(rules: AudienceRules, known: list[str], models: set[str]) -> None:
@@ -117,7 +122,9 @@ def _check_names(rules: AudienceRules, known: list[str], models: set[str]) -> No
             place[audience] = name
     for model in rules.excluded:
         if model not in models:
-            raise NeedsAPerson(f"{WHERE}: excluded: there is no model {model}. Correct the name, or add the model {model}.sql.")
+            raise NeedsAPerson(
+                f"{WHERE}: excluded: there is no model {model}. Correct the name, or add the model {model}.sql."
+            )
 
 
 def check_own_limits(manifest: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ sizes_now as (
     select
         sizes.audience,
         sizes.members,
-        case sizes.audience
+        cast(case sizes.audience
             {%- for name, percent in own.items() | sort %}
             when '{{ name }}' then {{ 'null' if percent is none else percent }}
             {%- endfor %}
@@ -50,7 +50,7 @@ sizes_now as (
             when '' then null
             {%- endif %}
             else {{ 'null' if usual is none else usual }}
-        end as jump_percent
+        end as {{ cdp.type_double() }}) as jump_percent
     from {{ sizes }} as sizes
     inner join limits on limits.build_id = sizes.build_id
 ),
