@@ -31,9 +31,9 @@ delete from {{ this }} where audience not in ({{ cdp.string_literals(cdp.audienc
     coalesce({{ one }}.variant, '') = coalesce({{ other }}.variant, '')
 {%- endmacro %}
 
-{# Members who did not enter last, in the variant that they are in, and people who did and are none: of those whom the build
-   moved, or of everybody (no build). #}
-{% macro members_astray(changes, members, build_id=none) -%}
+{# Members who did not enter last, in the variant that they are in, and people who did and are none: of those who moved in
+   `builds`, a condition that is true of the changes of the last ones, or of everybody (none). #}
+{% macro members_astray(changes, members, builds=none) -%}
 select
     coalesce(moved.audience, held.audience) as audience,
     coalesce(moved.profile_id, held.profile_id) as profile_id
@@ -44,10 +44,10 @@ from (
         variant,
         sum(case when change = 'entered' then 1 else -1 end) as net
     from {{ changes }}
-    {% if build_id %}where build_id = '{{ build_id }}'{% endif %}
+    {% if builds %}where {{ builds }}{% endif %}
     group by audience, profile_id, variant
 ) as moved
-{{ 'left' if build_id else 'full outer' }} join {{ members }} as held
+{{ 'left' if builds else 'full outer' }} join {{ members }} as held
     on
         held.audience = moved.audience
         and held.profile_id = moved.profile_id
@@ -55,6 +55,6 @@ from (
 where
     (moved.net > 0 and held.profile_id is null)
     or (moved.net < 0 and held.profile_id is not null)
-    {% if not build_id %}or (coalesce(moved.net, 0) = 0 and held.profile_id is not null){% endif %}
+    {% if not builds %}or (coalesce(moved.net, 0) = 0 and held.profile_id is not null){% endif %}
 
 {%- endmacro %}

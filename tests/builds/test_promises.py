@@ -59,9 +59,9 @@ def test_it_counts() -> None:
         ([], None, {"in"}),
         (["in", "out"], None, {"out"}),
         (["in", "stranger"], None, {"stranger"}),
-        (["in", "out"], "b1", set()),  # that build moved nobody out
-        (["in", "out"], "b2", {"out"}),
-        ([], "b1", {"in", "out"}),
+        (["in", "out"], "build_id = 'b1'", set()),  # that build moved nobody out
+        (["in", "out"], "build_id = 'b2'", {"out"}),
+        ([], "build_id = 'b1'", {"in", "out"}),
     ],
 )
 def test_members_are_who_entered_last(members: list[str], build: str | None, astray: set[str]) -> None:

@@ -32,20 +32,23 @@
     {{ return('variant' in node.columns) }}
 {%- endmacro %}
 
-{# Who is in now and was not, who was and is not, and who is in another variant. A row a person. #}
+{# Who is in now and was not, who was and is not, and who is in another variant. A row a person, also where the model has two:
+   one variant of theirs, or, as that is cheaper, the one of those who moved. #}
 {% macro moved_people() -%}
-{%- set variant = 'max(variant)' if cdp.is_split(model) else 'cast(null as ' ~ dbt.type_string() ~ ')' -%}
-select
+{%- set split = cdp.is_split(model) -%}
+select {{ '' if split else 'distinct' }}
     coalesce(members.profile_id, known.profile_id) as profile_id,
     known.profile_id is not null as was_member,
     members.profile_id is not null as is_member,
     known.variant as left_variant,
     members.variant as entered_variant
 from (
-    select profile_id, {{ variant }} as variant
+    select
+        profile_id,
+        {{ 'max(variant)' if split else 'cast(null as ' ~ dbt.type_string() ~ ')' }} as variant
     from {{ this }}
     where profile_id is not null
-    group by profile_id
+    {{ 'group by profile_id' if split }}
 ) as members
 full outer join (
     select profile_id, variant
