@@ -131,14 +131,18 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
             cursor.execute(sql)
             return cursor.fetchall() if cursor.description else []
 
-        execute("set max_parallel_workers_per_gather = 0")  # the database plans small tables as large ones, and these are many
+        execute(
+            "set max_parallel_workers_per_gather = 0"
+        )  # the database plans small tables as large ones, and these are many
         yield World("postgres", execute)
         cursor.execute("drop schema staging cascade; drop schema identity cascade; drop schema audiences cascade")
 
 
 def test_entries_exits_and_sizes_are_written_down(world: World) -> None:
     world.build({"vips": {"a", "b"}})
-    world.build({"vips": ["b", "c", "d", "d"]}, times=2)  # running the hooks again adds nothing, nor does a row too many
+    world.build(
+        {"vips": ["b", "c", "d", "d"]}, times=2
+    )  # running the hooks again adds nothing, nor does a row too many
     world.build({"vips": set()})
     changes = world.execute("select build_id, profile_id, change, variant from audiences.changes order by 1, 2, 3")
     assert changes == [

@@ -71,7 +71,9 @@ def test_members_are_who_entered_last(members: list[str], build: str | None, ast
             "('out', 'exited', 'b2')) as told(profile_id, change, build_id)"
         )
         connection.execute("create table members (audience text, profile_id text, variant text)")
-        connection.executemany("insert into members (audience, profile_id) values ('vips', ?)", [[one] for one in members or ["nobody"]])
+        connection.executemany(
+            "insert into members (audience, profile_id) values ('vips', ?)", [[one] for one in members or ["nobody"]]
+        )
         connection.execute("delete from members where profile_id = 'nobody'")
         found = connection.execute(rendered("duckdb", "members_astray", "changes", "members", build)).fetchall()
     assert {profile_id for _, profile_id in found} == astray
