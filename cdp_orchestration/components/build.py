@@ -17,6 +17,7 @@ from dagster_dbt.errors import DagsterDbtError
 from cdp_orchestration import last_pass
 from cdp_orchestration.clock import parsed_as_of
 from cdp_orchestration.components import runs
+from cdp_orchestration.components.audience_metadata import with_jumps
 from cdp_orchestration.components.failures import as_dagster_failure, unexpected
 from cdp_orchestration.components.metadata import with_samples
 from cdp_orchestration.errors import NeedsAPerson, disk_full, is_disk_full
@@ -117,7 +118,8 @@ def build(
         log.info(f"Dropped {len(left)} relations of models that the project no longer has: {', '.join(left)}.")
     # Models are reported when dbt has let go of the file: their counts and samples are read from it.
     with as_dagster_failure("build"):
-        yield from with_samples(context, held, home, staging_views(manifest))
+        seen = list(with_jumps(held, home, invocation.target_path)) if invocation else held
+        yield from with_samples(context, seen, home, staging_views(manifest))
     if failure is not None:
         said = str(failure) if isinstance(failure, DagsterDbtError) else unexpected("build", failure)
         reasons = [f"{name}: {why}" for name, why in failed.items()] or [said]

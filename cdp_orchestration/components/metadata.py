@@ -5,11 +5,13 @@ from typing import Any
 
 import dagster as dg
 
+from cdp_orchestration.components.audience_metadata import about_all, audience_charts
+from cdp_orchestration.components.markdown import markdown_table
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import NothingBuilt, QueryFailed, Reading, Warehouse
 
 SAMPLE_ROWS = 5
-MAX_TEXT = 60
+ABOUT_ALL_AUDIENCES = (["audiences", "coverage"], ["audiences", "overlap"])
 
 
 def with_samples(
@@ -20,16 +22,23 @@ def with_samples(
 ) -> Iterator[Any]:
     """The events, with row count and sample added to each model's materialisation. The staging views in `streams` (asset path:
     source, stream) would parse everything that ever landed: of them it is the number of records that the builds read."""
+    charts: dict[str, dict[str, Any]] | None = None
     try:
         with Warehouse(home).reading() as connection:
             for event in events:
                 if isinstance(event, dg.Output):
                     key = context.asset_key_for_output(event.output_name)
                     stream = streams.get(tuple(key.path))
-                    seen = _read_of(connection, *stream) if stream else _look(connection, key.path)
+                    if key.path in ABOUT_ALL_AUDIENCES:
+                        seen = about_all(connection, key.path[1])
+                    else:
+                        seen = _read_of(connection, *stream) if stream else _look(connection, key.path)
                     metadata = {**event.metadata, **seen}
                     if key.path == ["identity", "identifiers"]:
                         metadata |= _health(connection)
+                    if key.path[0] == "audiences":
+                        charts = audience_charts(connection) if charts is None else charts
+                        metadata |= charts.get(key.path[1], {})
                     yield dg.Output(event.value, output_name=event.output_name, metadata=metadata)
                 else:
                     yield event
@@ -78,14 +87,3 @@ def _health(connection: Reading) -> dict[str, Any]:
         lines = [(detail, f"{amount:,.4g}") for name, detail, amount in rows if name == measure]
         entries[measure] = dg.MetadataValue.md(markdown_table([measure, "amount"], lines))
     return entries | dict(zip(("profiles", "merged", "refusals", "largest_profile"), vitals or (), strict=False))
-
-
-def markdown_table(names: list[str], rows: list[tuple[Any, ...]]) -> str:
-    """Rows as a Markdown table, long texts cut."""
-    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
-    for row in rows:
-        cells = ("" if value is None else str(value).replace("|", "\\|").replace("\n", " ") for value in row)
-        lines.append(
-            "| " + " | ".join(cell if len(cell) <= MAX_TEXT else cell[:MAX_TEXT] + "…" for cell in cells) + " |"
-        )
-    return "\n".join(lines)

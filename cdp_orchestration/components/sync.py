@@ -8,7 +8,7 @@ import dagster as dg
 
 from cdp_orchestration.components import runs
 from cdp_orchestration.components.failures import RETRY, as_dagster_failure
-from cdp_orchestration.components.metadata import markdown_table
+from cdp_orchestration.components.markdown import markdown_table
 from cdp_orchestration.connections import connections
 from cdp_orchestration.delivery.deliver import deliver
 from cdp_orchestration.delivery.sending import Summary

@@ -12,7 +12,7 @@ from cdp_orchestration.demo.company import AS_OF, SEED, write_company
 from cdp_orchestration.demo.receiver import Receiver
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT, Home
-from cdp_orchestration.project.manifest import ABOUT_AUDIENCES, current_manifest
+from cdp_orchestration.project.manifest import audiences, current_manifest
 from cdp_orchestration.queries import counts
 from cdp_orchestration.queries.answers import Answer, Rows
 from cdp_orchestration.warehouse import RelationMissing, Warehouse, target
@@ -74,7 +74,7 @@ def _what_happened(home: Home, receiver: Receiver | None, before: set[str]) -> I
             (
                 "Audiences",
                 ["audience", "members"],
-                counts.sizes(connection, manifest, "audiences", ABOUT_AUDIENCES),
+                counts.sizes(connection, manifest, "audiences", list(audiences(manifest))),
             ),
             ("Stitching against the truth", ["measure", "value"], _quality(home, connection)),
         ]

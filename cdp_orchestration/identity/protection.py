@@ -19,9 +19,10 @@ def declared_sources() -> dict[str, Any]:
     return variables.get("sources") or {}
 
 
-def protections() -> dict[str, str]:
-    """source: update_only or read_only. Ordinary sources are left out."""
-    found = {name: (rule or {}).get("protection") for name, rule in declared_sources().items()}
+def protections(declared: dict[str, Any] | None = None) -> dict[str, str]:
+    """source: update_only or read_only, of those in force or of `declared` ones. Ordinary sources are left out."""
+    rules = declared_sources() if declared is None else declared
+    found = {name: (rule or {}).get("protection") for name, rule in rules.items()}
     return {name: level for name, level in found.items() if level in ("update_only", "read_only")}
 
 

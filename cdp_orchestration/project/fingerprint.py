@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from cdp_orchestration.home import PROJECT_ROOT
+from cdp_orchestration.identity.protection import protections
 from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse
 
 Parts = dict[str, str]  # what a model is made of, by the name that a person knows it by -> hash of what it says
@@ -67,6 +68,9 @@ class Project:
             value = self.variables.get(path[0])
             if len(path) == 2 and isinstance(value, dict):
                 value = value.get(path[1])
+            if path == ("sources",) and _is_of(node, LAYERS):  # tiers decide on traits alone
+                parts["vars.sources: protection"] = hashed(protections(value or {}))
+                continue
             if path[0] != "catalogue" or not isinstance(value, dict):
                 parts[f"vars.{'.'.join(path)}"] = hashed(value)
                 continue

@@ -35,13 +35,20 @@ def state_of(root: Path, place: Path | None = None) -> str:
     return digest.hexdigest()
 
 
-ABOUT_AUDIENCES = ("changes", "current_members", "memberships")  # as macros/audiences.sql has them
+AUDIENCES, ABOUT = "5_audiences", "about"  # the folder of audiences; what stands in about/ tells of all of them
 
 
 def audiences(manifest: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """The models of audiences by name, sorted."""
-    found = models(manifest, "5_audiences")
-    return {name: found[name] for name in sorted(found) if name not in ABOUT_AUDIENCES}
+    found = models(manifest, AUDIENCES)
+    return {name: found[name] for name in sorted(found) if ABOUT not in found[name]["fqn"][:-1]}
+
+
+def audience_files(root: Path) -> list[Path]:
+    """The models of audiences in the checkout `root`, parsed or not, sorted by name."""
+    folder = root / "dbt_project" / "models" / AUDIENCES
+    files = (file for file in folder.rglob("*.sql") if ABOUT not in file.relative_to(folder).parts[:-1])
+    return sorted(files, key=lambda file: (file.stem, file))
 
 
 def models(manifest: dict[str, Any], folder: str) -> dict[str, dict[str, Any]]:

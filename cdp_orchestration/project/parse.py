@@ -18,7 +18,7 @@ from packaging import version
 from cdp_orchestration.errors import NeedsAPerson, disk_full, is_disk_full
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
 from cdp_orchestration.identity.rules import decisions
-from cdp_orchestration.project import relations
+from cdp_orchestration.project import audience_rules, relations
 from cdp_orchestration.project.manifest import PARSED_FROM, state_of
 from cdp_orchestration.warehouse import Warehouse
 
@@ -73,6 +73,8 @@ def _parse(project: DbtProject, home: Home) -> None:
     import subprocess
 
     decisions()  # what is no text at all, dbt would answer with a traceback
+    audience_rules.check_names_of_models()
+    rules = audience_rules.audience_rules()
     os.environ["PATH"] = f"{Path(DBT_EXECUTABLE).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     done = subprocess.run(
         [DBT_EXECUTABLE, "--no-use-colors", "--quiet", "parse", "--profiles-dir", str(PROJECT_ROOT / "profiles"),
@@ -85,6 +87,13 @@ def _parse(project: DbtProject, home: Home) -> None:
         project.manifest_path.unlink(missing_ok=True)
         told = (done.stdout or done.stderr).strip()
         raise NeedsAPerson(f"The dbt project does not parse. dbt says:\n{told}{_remedy(told)}")
+    manifest = json.loads(project.manifest_path.read_text())
+    try:
+        audience_rules.check_circles(manifest, rules)
+        audience_rules.check_own_limits(manifest)
+    except NeedsAPerson:
+        project.manifest_path.unlink()
+        raise
 
 
 def _remedy(told: str) -> str:

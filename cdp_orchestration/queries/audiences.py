@@ -27,17 +27,20 @@ def audiences(home: Home, overlap: bool = False) -> Iterator[Answer]:
     """
     names = list(models_of_audiences(current_manifest(home)))
     rules = identity_rules()
-    shared: Lines = []
+    shared, variants = list[Any](), list[Any]()
     try:
         with Warehouse(home).reading() as connection:
             built = built_audiences(connection, names)
             rows, build = _lines(connection, built, rules) if built else ([], None)
+            variants = _variants(connection, built) if built else []
             if overlap and built:
                 shared = _overlap(connection, built)
     except NothingBuilt as nothing:
         yield str(nothing)
         return
     yield Rows("Audiences", COLUMNS, rows)
+    if variants:
+        yield Rows("Variants", ["audience", "variant", "members", "share"], variants)
     if overlap:
         yield Rows("Members of both", ["audience", *built], shared)
     if missing := [name for name in names if name not in built]:
@@ -70,23 +73,28 @@ def _lines(connection: Reading, names: list[str], rules: dict[str, Any]) -> tupl
     if build is None:
         return [], None
     build_id, as_of = build
-    moved = {
-        audience: counts
-        for audience, *counts in connection.execute(
-            """
+    counted = bool(existing(connection, ["audiences.sizes"]))  # not in a warehouse that another version built last
+    moved = (
+        {
+            audience: [int(count or 0) for count in counts] + [last]
+            for audience, *counts, last in connection.execute(
+                """
             select
                 audience,
-                count(case when build_id = ? and change = 'entered' then 1 end),
-                count(case when build_id = ? and change = 'exited' then 1 end),
-                count(case when "at" > ? and "at" <= ? and change = 'entered' then 1 end),
-                count(case when "at" > ? and "at" <= ? and change = 'exited' then 1 end),
-                max("at")
-            from audiences.changes
+                sum(case when build_id = ? then entered end),
+                sum(case when build_id = ? then exited end),
+                sum(case when "at" > ? and "at" <= ? then entered end),
+                sum(case when "at" > ? and "at" <= ? then exited end),
+                max(case when entered + exited > 0 then "at" end)
+            from audiences.sizes
             group by audience
             """,
-            [build_id, build_id, *[as_of - timedelta(hours=24), as_of] * 2],
-        ).fetchall()
-    }
+                [build_id, build_id, *[as_of - timedelta(hours=24), as_of] * 2],
+            ).fetchall()
+        }
+        if counted
+        else {}
+    )
     sizes = {
         audience: counts
         for audience, *counts in connection.execute(
@@ -107,6 +115,21 @@ def _lines(connection: Reading, names: list[str], rules: dict[str, Any]) -> tupl
         volatility = (entered_24h + left_24h) / size if size else None
         rows.append((name, size, entered, left, entered_24h, left_24h, volatility, *reached, last))
     return rows, build
+
+
+def _variants(connection: Reading, names: list[str]) -> Lines:
+    """Of the audiences that are split."""
+    rows = connection.execute(
+        """
+        select audience, variant, count(*)
+        from audiences.current_members
+        where variant is not null
+        group by audience, variant
+        order by audience, variant
+        """
+    ).fetchall()
+    sizes = {name: sum(count for audience, _, count in rows if audience == name) for name in names}
+    return [(name, variant, count, count / sizes[name]) for name, variant, count in rows if name in sizes]
 
 
 def _overlap(connection: Reading, names: list[str]) -> Lines:

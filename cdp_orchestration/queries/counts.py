@@ -48,9 +48,10 @@ def people(connection: Reading) -> Lines:
     ).fetchall()
 
 
-def sizes(connection: Reading, manifest: dict[str, Any], layer: str, without: tuple[str, ...] = ()) -> Lines:
-    """(model, rows) of every model of a layer that was built."""
-    built = existing(connection, [f"{layer}.{name}" for name in models_of(manifest, layer) if name not in without])
+def sizes(connection: Reading, manifest: dict[str, Any], layer: str, names: list[str] | None = None) -> Lines:
+    """(model, rows) of every model of a layer, or of those named, that was built."""
+    named = models_of(manifest, layer) if names is None else names
+    built = existing(connection, [f"{layer}.{name}" for name in named])
     found: Lines = []
     for name in (relation.partition(".")[2] for relation in built):
         counted = connection.execute(f'select count(*) from "{layer}"."{name}"').fetchone()

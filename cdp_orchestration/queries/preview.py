@@ -13,9 +13,10 @@ from cdp_orchestration.errors import CdpError, NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT, Home
 from cdp_orchestration.identity.masking import masked, reach_columns
 from cdp_orchestration.identity.rules import identity_rules
-from cdp_orchestration.project.manifest import audiences, current_manifest
+from cdp_orchestration.project.manifest import ABOUT, audiences, current_manifest
 from cdp_orchestration.project.relations import existing
 from cdp_orchestration.queries.answers import Answer, Lines, Rows
+from cdp_orchestration.queries.giving_way import goes_before
 from cdp_orchestration.warehouse import QueryFailed, Reading, Warehouse, target
 
 SAMPLE = 10
@@ -47,7 +48,7 @@ def preview(home: Home, name: str) -> Iterator[Answer]:
     sql = _compiled(home, node)
     with Warehouse(home).reading() as connection:
         try:
-            answers = list(_answers(connection, name, sql))
+            answers = list(_answers(connection, name, sql, goes_before(manifest, name)))
         except QueryFailed as error:
             raise NeedsAPerson(f"{node['original_file_path']}: the warehouse refuses it. It says:\n{error}") from None
     yield from answers
@@ -63,7 +64,7 @@ def _not_built(connection: Reading, manifest: dict[str, Any], node: dict[str, An
             parent = manifest["nodes"].get(key)
             if parent and parent["config"].get("materialized") == "ephemeral":
                 waiting.append(parent)
-            elif parent:
+            elif parent and ABOUT not in parent["fqn"][:-1]:  # there the hooks write, which a preview does not run
                 read[f"{parent['schema']}.{parent['alias']}"] = None
     there = existing(connection, list(read))
     return sorted(relation for relation in read if relation not in there)
@@ -95,11 +96,15 @@ def _compiled(home: Home, node: dict[str, Any]) -> str:
         return found[0].read_text()
 
 
-def _answers(connection: Reading, name: str, sql: str) -> Iterator[Answer]:
-    """No `?` for parameters here: the model's own text may hold one."""
+def _answers(connection: Reading, name: str, sql: str, before: dict[str, tuple[str, str]]) -> Iterator[Answer]:
+    """`before`: what the audience gives way to. No `?` for parameters here: the model's own text may hold one."""
     rules = identity_rules()
     listed = "audiences.current_members" in existing(connection, ["audiences.current_members"])
     literal = name.replace("'", "''")
+    kept = [
+        f"not exists (select 1 from {relation} as ahead where ahead.profile_id = selected.profile_id)"
+        for relation, _ in before.values()
+    ]
     members = f"select profile_id from audiences.current_members where audience = '{literal}'"
     steps = f"""
         with drafted as (
@@ -107,7 +112,8 @@ def _answers(connection: Reading, name: str, sql: str) -> Iterator[Answer]:
                 {sql.strip().rstrip(";")}
             ) as draft
         ),
-        people as (select distinct profile_id from drafted where profile_id is not null),
+        selected as (select distinct profile_id from drafted where profile_id is not null),
+        people as (select profile_id from selected{" where " if before else ""}{" and ".join(kept)}),
         members as ({members if listed else "select profile_id from people where 1 = 0"})
     """
     counted = connection.execute(
@@ -121,13 +127,14 @@ def _answers(connection: Reading, name: str, sql: str) -> Iterator[Answer]:
                 where people.profile_id is null),
             (select count(*) from drafted where profile_id is null),
             (select count(profile_id) from drafted),
+            (select count(*) from selected),
             sum(held.has_email), sum(held.has_phone), sum(held.has_device)
         from people
         inner join (select profile_id, {reach_columns(rules)} from identity.identifiers group by profile_id) as held
             on held.profile_id = people.profile_id
         """
     ).fetchone()  # fmt: skip
-    size, now, enter, leave, nobody, rows, *reached = (int(count or 0) for count in counted or [0] * 9)
+    size, now, enter, leave, nobody, rows, selected, *reached = (int(count or 0) for count in counted or [0] * 10)
     as_of = connection.execute("select as_of from staging.current_build").fetchone()
     yield f"{name}, by its model as it is now and by what was last built (as of {as_of[0] if as_of else 'never'})"
     what = ["members", "members as last built", "would enter", "would leave", "of the members with an email", "with a phone",
@@ -135,8 +142,14 @@ def _answers(connection: Reading, name: str, sql: str) -> Iterator[Answer]:
     yield Rows("Preview", ["what", "count"], list(zip(what, [size, now, enter, leave, *reached], strict=True)))
     if nobody:
         yield f"Rows without a profile_id: {nobody:,}. Its check `is_audience` will fail."
-    if rows > size:
-        yield f"{rows:,} rows for {size:,} people, and a member has one row: its check `is_audience` will fail."
+    if before:
+        yield (
+            f"{selected - size:,} more meet the conditions, but are kept out: "
+            + "; ".join(f"who is in {other}, as {why}" for other, (_, why) in before.items())
+            + "."
+        )
+    if rows > selected:
+        yield f"{rows:,} rows for {selected:,} people, and a member has one row: its check `is_audience` will fail."
     yield Rows("A sample", ["person", "identifiers", "would enter"], _sample(connection, steps, rules))
 
 

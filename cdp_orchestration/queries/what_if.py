@@ -15,7 +15,7 @@ import yaml
 from cdp_orchestration.errors import CdpError, NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT, Home
 from cdp_orchestration.identity.rules import check_rules, identity_rules
-from cdp_orchestration.project.manifest import ABOUT_AUDIENCES
+from cdp_orchestration.project.manifest import audiences, current_manifest
 from cdp_orchestration.project.parse import DBT_EXECUTABLE, dbt_project
 from cdp_orchestration.queries.answers import Answer, Rows
 from cdp_orchestration.warehouse import Warehouse
@@ -75,11 +75,11 @@ def what_if(home: Home, file: Path) -> Iterator[Answer]:
             raise CdpError(f"The scratch build under {file} failed:\n{(done.stdout + done.stderr)[-2000:]}")
         with duckdb.connect(str(now), read_only=True) as connection:
             connection.execute(f"attach '{scratch.warehouse}' as scratch (read_only)")
-            yield from _report(connection)
+            yield from _report(connection, list(audiences(current_manifest(home))))
     yield "Nothing was changed. To adopt the rules, put them into dbt_project.yml; the next run rebuilds everything."
 
 
-def _report(connection: duckdb.DuckDBPyConnection) -> Iterator[Answer]:
+def _report(connection: duckdb.DuckDBPyConnection, names: list[str]) -> Iterator[Answer]:
     moved = """
         with both_sides as (
             select coalesce(now_held.identifier_type, then_held.identifier_type) as identifier_type,
@@ -120,12 +120,13 @@ def _report(connection: duckdb.DuckDBPyConnection) -> Iterator[Answer]:
             which = "was" if title == "Merges" else "would be"
             yield Rows(f"{title}: examples", ["person", "people", f"identifiers (whose each {which})"], shown)
     rows = []
-    audiences = (
+    listed = ", ".join(f"'{name}'" for name in names) or "''"
+    known = (
         "select table_name from information_schema.tables where table_catalog = {catalog} and table_schema = 'audiences' "
-        f"and table_name not in {ABOUT_AUDIENCES} order by 1"
+        f"and table_name in ({listed}) order by 1"
     )
-    built = connection.execute(audiences.format(catalog="current_database()")).fetchall()
-    for (name,) in connection.execute(audiences.format(catalog="'scratch'")).fetchall():
+    built = connection.execute(known.format(catalog="current_database()")).fetchall()
+    for (name,) in connection.execute(known.format(catalog="'scratch'")).fetchall():
         if (name,) not in built:
             rows.append((name, "not built yet", None, None, None))
             continue

@@ -14,6 +14,7 @@ from cdp_orchestration.identity.rules import Identifier
 from cdp_orchestration.project.compiled import compiled
 from cdp_orchestration.project.manifest import audiences, current_manifest
 from cdp_orchestration.queries.answers import Answer, Lines, Rows
+from cdp_orchestration.queries.giving_way import kept_out
 from cdp_orchestration.queries.person import holder
 from cdp_orchestration.warehouse import Reading, RelationMissing, Warehouse, target
 
@@ -27,7 +28,8 @@ def why_member(home: Home, audience: str, identifier: Identifier, as_of: str | N
     With `as_of`, a past moment: the membership that builds saw then; and the conditions over the data of now, with windows that
     end at that moment. Raises NeedsAPerson where audience or identifier is unknown, nothing is built, or the moment lies ahead.
     """
-    known = audiences(current_manifest(home))
+    manifest = current_manifest(home)
+    known = audiences(manifest)
     if audience not in known:
         raise NeedsAPerson(f"There is no audience {audience}. There are: {', '.join(sorted(known)) or 'none'}.")
     moment = parsed_as_of(as_of) if as_of else None
@@ -53,10 +55,12 @@ def why_member(home: Home, audience: str, identifier: Identifier, as_of: str | N
             yield Rows(f"Conditions of {audience}", ["condition", "value", "threshold", "verdict"], lines(found))
         name = "=".join(identifier)
         stays = _stays(connection, audience, person)
+        kept = kept_out(connection, manifest, audience, person, moment)
         if moment:
             yield from _then(connection, audience, name, stays, moment, found, clock)
+            yield from (f"Whatever the conditions say, {each}." for each in kept)
         else:
-            yield _now(audience, name, stays, found, _since(connection, audience, person))
+            yield _now(audience, name, stays, found, _since(connection, audience, person), kept)
 
 
 def dialect() -> str:
@@ -102,12 +106,22 @@ def because(condition: Condition) -> str:
     return "; ".join(said)
 
 
-def _now(audience: str, name: str, stays: list[Stay], found: Condition | None, since: Any) -> str:
+def _now(audience: str, name: str, stays: list[Stay], found: Condition | None, since: Any, kept: list[str]) -> str:
     if since is not None:
         said = f"{name} is a member of {audience} since {since}."
     else:
         left = max((exited for _, exited in stays if exited), default=None)
         said = f"{name} is not a member of {audience}{f'; was one until {left}' if left else ''}."
+    if kept and since is None and (found is None or found.verdict is True):
+        return f"{said} {'The conditions hold, but ' if found else ''}{'; '.join(kept)}."
+    if kept:
+        return f"{said} It {'should be none' if since is not None else 'could not be one'}: {'; '.join(kept)}." + (
+            " `cdp run` brings them together."
+            if since is not None
+            else f" Nor do the conditions hold: {because(found)}."
+            if found
+            else ""
+        )
     if found is None:
         return said
     holds = found.verdict is True

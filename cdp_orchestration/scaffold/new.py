@@ -11,7 +11,7 @@ import duckdb
 from cdp_orchestration.disk import whole_file
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.project.layers import SCHEMAS
-from cdp_orchestration.project.manifest import ABOUT_AUDIENCES
+from cdp_orchestration.project.manifest import audience_files
 from cdp_orchestration.scaffold import templates
 from cdp_orchestration.scaffold.kinds import defs_of
 
@@ -75,9 +75,7 @@ def _audience(root: Path, wish: Wish) -> Made:
 
 
 def _sync(root: Path, wish: Wish) -> Made:
-    audiences = sorted(
-        file.stem for file in (root / MODELS / "5_audiences").rglob("*.sql") if file.stem not in ABOUT_AUDIENCES
-    )
+    audiences = [file.stem for file in audience_files(root)]
     destinations = sorted(file.parent.name for file in (root / DEFS / "destinations").glob("*/defs.yaml"))
     said = (
         dict(zip(("audience", "destination"), wish.name.rsplit("_to_", 1), strict=False)) if "_to_" in wish.name else {}

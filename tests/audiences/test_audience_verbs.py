@@ -49,6 +49,11 @@ insert into audiences.changes values
     ('vips', 'z', 'exited', null, timestamp '2026-11-10 12:00:00', 'b3'),
     ('lapsing_customers', 'a', 'entered', null, timestamp '2026-10-01', 'b1'),
     ('lapsing_customers', 'd', 'entered', null, timestamp '2026-10-01', 'b1');
+create table audiences.sizes (audience text, members bigint, entered bigint, exited bigint, "at" timestamp, build_id text);
+insert into audiences.sizes values
+    ('vips', 2, 2, 0, timestamp '2026-10-01', 'b1'), ('vips', 3, 1, 0, timestamp '2026-11-09 12:00:00', 'b1'),
+    ('vips', 4, 1, 0, timestamp '2026-11-09 12:00:01', 'b2'), ('vips', 4, 1, 1, timestamp '2026-11-10 12:00:00', 'b3'),
+    ('lapsing_customers', 2, 2, 0, timestamp '2026-10-01', 'b1'), ('lapsing_customers', 2, 0, 0, timestamp '2026-11-10 12:00:00', 'b3');
 create table audiences.current_members as
     select audience, profile_id, variant, "at" as entered_at, build_id from audiences.changes
     where change = 'entered' and profile_id <> 'z';

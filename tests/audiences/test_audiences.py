@@ -110,7 +110,7 @@ def world() -> Iterator[str]:
     yield """create table attributes.favourite_destination as
         select * from (values ('buyer', 'Rome'), ('eager', 'Bari')) as v (profile_id, favourite_destination)"""
     yield "create table audiences.vips as select 'buyer' as profile_id"
-    yield """create table audiences.changes as select v.audience, v.profile_id, v.change, cast(v.moment as timestamp) as "at"
+    yield """create table audiences.changes as select v.audience, v.profile_id, v.change, cast(v.moment as timestamp) as "at", v.moment as build_id
         from (values ('vips', 'buyer', 'entered', '2026-10-31 12:00:00'), ('vips', 'slow', 'entered', '2026-10-02 12:00:00'),
         ('vips', 'slow', 'exited', '2026-10-31 13:00:00'), ('readers', 'eager', 'entered', '2026-11-01 12:00:00')
         ) as v (audience, profile_id, change, moment)"""
@@ -253,6 +253,7 @@ EXAMPLES: dict[str, set[str]] = {
     "booked_what_they_saw": {"buyer"},
     "just_lost": {"slow"},
     "reachable_shop_accounts": {"eager"},
+    "spring_offer": {"eager"},
 }
 
 
@@ -267,6 +268,8 @@ def test_the_examples_of_the_docs_are_audiences(tmp_path: Path) -> None:
     assert len(re.findall("```sql", page)) == len(examples)
     for name, text in examples.items():
         (project / f"dbt_project/models/5_audiences/{name}.sql").write_text(text)
+    for name, text in re.findall(r"```yaml\n# dbt_project/models/5_audiences/(\w+)\.yml\n(.*?)```", page, re.S):
+        (project / f"dbt_project/models/5_audiences/{name}.yml").write_text(text)
     with duckdb.connect(str(home / "warehouse.duckdb")) as warehouse:
         for statement in world():
             warehouse.execute(statement)

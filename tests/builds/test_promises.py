@@ -59,19 +59,21 @@ def test_it_counts() -> None:
         ([], None, {"in"}),
         (["in", "out"], None, {"out"}),
         (["in", "stranger"], None, {"stranger"}),
-        (["in", "out"], "b1", set()),  # that build moved nobody out
-        (["in", "out"], "b2", {"out"}),
-        ([], "b1", {"in", "out"}),
+        (["in", "out"], "build_id = 'b1'", set()),  # that build moved nobody out
+        (["in", "out"], "build_id = 'b2'", {"out"}),
+        ([], "build_id = 'b1'", {"in", "out"}),
     ],
 )
 def test_members_are_who_entered_last(members: list[str], build: str | None, astray: set[str]) -> None:
     with duckdb.connect() as connection:
         connection.execute(
-            "create table changes as select 'vips' as audience, * from (values ('in', 'entered', 'b1'), ('out', 'entered', 'b1'), "
+            "create table changes as select 'vips' as audience, null as variant, * from (values ('in', 'entered', 'b1'), ('out', 'entered', 'b1'), "
             "('out', 'exited', 'b2')) as told(profile_id, change, build_id)"
         )
-        connection.execute("create table members (audience text, profile_id text)")
-        connection.executemany("insert into members values ('vips', ?)", [[one] for one in members or ["nobody"]])
+        connection.execute("create table members (audience text, profile_id text, variant text)")
+        connection.executemany(
+            "insert into members (audience, profile_id) values ('vips', ?)", [[one] for one in members or ["nobody"]]
+        )
         connection.execute("delete from members where profile_id = 'nobody'")
         found = connection.execute(rendered("duckdb", "members_astray", "changes", "members", build)).fetchall()
     assert {profile_id for _, profile_id in found} == astray

@@ -148,12 +148,13 @@ def test_a_source_that_there_is_not_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     (problem,) = protection.unknown_sources({"crm", "web"})
     assert "vars.sources: cmr: there is no such source: write one of crm, web" in problem
     assert protection.protections() == {"cmr": "read_only"}
-    manifest: dict = {"nodes": {}, "macros": {}}
-    before = fingerprint(manifest)
-    declared["web"] = {"tier": "csv"}
-    assert fingerprint(manifest) == before
-    declared["web"]["protection"] = "update_only"
-    assert fingerprint(manifest) != before
+    model = {"resource_type": "model", "name": "set_owners", "fqn": ["cdp", "2_identity", "set_owners"], "checksum": {"checksum": ""},
+             "raw_code": "", "depends_on": {"macros": ["macro.cdp.source_rules"]}}  # fmt: skip
+    macro = {"macro_sql": "{% for source in var('sources', {}) %}", "depends_on": {"macros": []}}
+    manifest = {"nodes": {"model.cdp.set_owners": model}, "macros": {"macro.cdp.source_rules": macro}}
+    before = fingerprint(manifest, {"sources": {"web": {"tier": "sdk"}}})
+    assert fingerprint(manifest, {"sources": {"web": {"tier": "csv"}}}) == before
+    assert fingerprint(manifest, {"sources": {"web": {"protection": "update_only"}}}) != before
 
 
 def test_a_senders_own_types_meet_nobody(platform: Platform) -> None:

@@ -34,12 +34,14 @@
         change ~ '_within ' ~ audience, 'the window',
         {'days': days} if hours is none else {'hours': hours}
     ) -%}
+    {#- Who changes the variant leaves and enters in one build, and did neither. -#}
     {{ people }}.profile_id in (
         select changes.profile_id
         from {{ ref('changes') }} as changes
         where
             changes.audience = {{ cdp.text_literal(audience) }}
-            and changes.change = '{{ change }}'
             and {{ cdp.happened('changes.' ~ cdp.column_name('at'), last_hours=window) }}
+        group by changes.profile_id, changes.build_id
+        having sum(case when changes.change = '{{ change }}' then 1 else -1 end) > 0
     )
 {%- endmacro %}

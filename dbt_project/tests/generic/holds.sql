@@ -20,20 +20,24 @@
 {% endtest %}
 
 {# An audience: its members are people, each once, and exactly those who were seen to enter and not
-   to leave. #}
+   to leave; where it is split, each in one variant, and seen to enter that. #}
 {% test is_audience(model, never_null=[], unique=[], accepted_values={}) %}
+{%- set split = execute and cdp.is_split(graph.nodes['model.cdp.' ~ model.identifier]) -%}
 {% set history %}
 select coalesce(members.profile_id, known.profile_id)
 from {{ model }} as members
 full outer join (
-    select profile_id
+    select profile_id, variant
     from {{ ref('current_members') }}
     where audience = '{{ model.identifier }}'
 ) as known on known.profile_id = members.profile_id
-where members.profile_id is null or known.profile_id is null
+where
+    members.profile_id is null
+    or known.profile_id is null
+    {{ 'or not ' ~ cdp.same_variant('known', 'members') if split }}
 {% endset %}
 {{ cdp.broken_promises(
-    model, ['profile_id'] + never_null, ['profile_id'] + unique, accepted_values,
+    model, ['profile_id'] + (['variant'] if split else []) + never_null, ['profile_id'] + unique, accepted_values,
     {'profile_id': {'to': ref('profiles'), 'field': 'profile_id'}},
     {'members_match_history': history}
 ) }}

@@ -8,12 +8,12 @@ select
     audience,
     profile_id,
     'exited' as change,
-    cast(null as {{ dbt.type_string() }}) as variant,
+    variant,
     {{ as_of() }} as {{ column_name('at') }},
     (select current_build.build_id from {{ ref('current_build') }} as current_build) as build_id
 from {{ this }}
 where audience not in ({{ string_literals(audience_names()) }})
-group by audience, profile_id
+group by audience, profile_id, variant
 having sum(case when change = 'entered' then 1 else -1 end) > 0
 {% else %}
 select

@@ -11,12 +11,13 @@
 with open_stays as (
     select
         audience,
-        profile_id
+        profile_id,
+        variant
     from {{ ref('changes') }}
     {% if is_incremental() %}
     where 1 = 0
     {% endif %}
-    group by audience, profile_id
+    group by audience, profile_id, variant
     having sum(case when change = 'entered' then 1 else -1 end) > 0
 ),
 
@@ -28,12 +29,15 @@ entries as (
         changes.{{ column_name('at') }} as entered_at,
         changes.build_id,
         row_number() over (
-            partition by changes.audience, changes.profile_id
+            partition by changes.audience, changes.profile_id, changes.variant
             order by changes.{{ column_name('at') }} desc, changes.build_id desc
         ) as entry_no
     from {{ ref('changes') }} as changes
     inner join open_stays
-        on open_stays.audience = changes.audience and open_stays.profile_id = changes.profile_id
+        on
+            open_stays.audience = changes.audience
+            and open_stays.profile_id = changes.profile_id
+            and {{ same_variant('open_stays', 'changes') }}
     where changes.change = 'entered'
 )
 
