@@ -69,11 +69,12 @@ def test_lineage_is_unbroken_from_each_source_to_each_destination(definitions: d
         assert sources <= above, f"{key}: not fed by {sources - above}"
 
 
-def test_tests_of_models_are_blocking_checks_except_the_one_that_only_warns(definitions: dg.Definitions) -> None:
+def test_tests_of_models_are_blocking_checks_except_those_that_only_warn(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     checks = {key.name: graph.get(key) for key in graph.asset_check_keys}
     assert len(checks) > 50
-    assert [name for name, check in checks.items() if not check.blocking] == ["identity_does_not_jump"]
+    warning = {name for name, check in checks.items() if not check.blocking}
+    assert warning == {"audiences_do_not_jump", "identity_does_not_jump"}
 
 
 def test_schedules_stand_where_data_enters_and_the_activation_sensor_has_a_name(definitions: dg.Definitions) -> None:

@@ -174,4 +174,13 @@ where
     absorbed.was_member
     and not absorbed.is_member
     and absorbed.left_variant <> coalesce(members.variant, also_left.left_variant)
+    and not exists (
+        select 1
+        from {{ ref('variant_collisions') }} as told
+        where
+            told.audience = '{{ model.name }}'
+            and told.build_id = {{ cdp.current_build_id() }}
+            and told.profile_id = survivors.profile_id
+            and told.dropped = absorbed.left_variant
+    )
 {%- endmacro %}
