@@ -9,6 +9,7 @@ from cdp_orchestration.home import PROJECT_ROOT
 # The rules of identity.refusals that stand for a source's protection, and how they go on after "message m of source s".
 WORDS = {
     "update_only_no_match": "(update_only) matched nobody at its arrival",
+    "update_only": "(update_only) belongs to whom another of its identifiers named, and adds none",
     "read_only": "(read_only) belongs to nobody, whatever it carries",
 }
 

@@ -27,7 +27,7 @@ def not_theirs(connection: Reading, profile_id: str) -> Rows | None:
         "inner join identity.refusals as refusals on refusals.identifier_type = identifiers.identifier_type "
         "and refusals.identifier_value = identifiers.identifier_value "
         "inner join staging.messages as messages on messages.message_id = refusals.message_id "
-        f"where identifiers.profile_id = ? and refusals.rule in ({RULES}) order by 1, 4",
+        f"where identifiers.profile_id = ? and refusals.rule in ({RULES}) and refusals.rule <> 'update_only' order by 1, 4",
         [profile_id],
     ).fetchall()
     rows = [(name, f"message {message} of source {source} {WORDS[rule]}") for name, message, source, rule in found]

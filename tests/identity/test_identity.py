@@ -345,7 +345,7 @@ def test_overrides_hold_from_the_beginning_and_splits_are_logged(tmp_path: Path)
 
     people = reference(first, second, decided=decided)
     met = {rule for _, rule in people.refusals}
-    assert {"read_only", "update_only_no_match", "merge_protection", "cut"} <= met
+    assert {"read_only", "update_only", "update_only_no_match", "merge_protection", "cut"} <= met
     from_the_beginning = in_warehouse(home)
     check_against(people, from_the_beginning)
     owners = from_the_beginning.owners

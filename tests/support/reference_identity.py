@@ -111,9 +111,10 @@ def resolve(
             out = {max(pair, key=firm) for pair in cut if set(pair) <= set(kept)}
             named = named_by([i for i in kept if i not in out]) if level == "update_only" else None
             people.events[message.message_id] = named
-            for identifier in kept if named is None else []:
-                rule = "read_only" if level == "read_only" else "update_only_no_match"
-                people.refusals.setdefault((identifier, rule), message.message_id)
+            rule = "update_only_no_match" if level == "update_only" and named is None else level
+            for identifier in kept:
+                if named is None or identifier not in people.owner:
+                    people.refusals.setdefault((identifier, rule), message.message_id)
             continue
         for identifier in message.identifiers:
             if identifier[1] in blocked:

@@ -1,17 +1,21 @@
 -- Identifiers that a rule kept from linking, at the first message that met the rule. Protection is
--- such a rule: read_only, and update_only_no_match where a message named nobody at its arrival.
+-- such a rule: read_only; update_only_no_match where a message named nobody at its arrival; and
+-- update_only where it named somebody by another identifier, and nobody held this one.
 -- One row per (identifier_type, identifier_value, rule).
 {{ config(
     materialized='incremental', incremental_strategy='append', pre_hook='{{ start_over() }}'
 ) }}
 
 with {% if protected_sources() -%}
-unattached as (
+said as (
     select
         messages.identifiers,
         case
             {% if sources_under('read_only') -%}
             when {{ is_under('read_only', 'messages.source') }} then 'read_only'
+            {% endif -%}
+            {% if sources_under('update_only') -%}
+            when attachments.identifier is not null then 'update_only'
             {% endif -%}
             else 'update_only_no_match'
         end as rule,
@@ -23,22 +27,33 @@ unattached as (
     where
         messages.arrival > {{ after_arrival() }}
         and {{ is_protected('messages.source') }}
-        {% if sources_under('update_only') -%}
-        and attachments.identifier is null
-        {% endif -%}
 ),
 
-unattached_sets as (
+said_sets as (
     select
         identifiers,
         rule,
         min(arrival) as arrival
-    from unattached
+    from said
     group by identifiers, rule
 ),
 
-unattached_members as (
-    {{ usable_members('unattached_sets', ['rule', 'arrival']) }}
+said_members as (
+    {{ usable_members('said_sets', ['rule', 'arrival']) }}
+),
+
+placed as (
+    select
+        kept.identifier,
+        min(kept.arrival) as placed_at
+    from {{ ref('kept') }} as kept
+    where
+        kept.identifier in (
+            select said_members.identifier
+            from said_members
+            where said_members.rule = 'update_only'
+        )
+    group by kept.identifier
 ),
 
 {% endif -%}
@@ -68,13 +83,21 @@ met as (
     {% if protected_sources() -%}
     union all
     select
-        identifier,
-        identifier_type,
-        identifier_value,
-        rule,
-        min(arrival) as arrival
-    from unattached_members
-    group by identifier, identifier_type, identifier_value, rule
+        said_members.identifier,
+        said_members.identifier_type,
+        said_members.identifier_value,
+        said_members.rule,
+        min(said_members.arrival) as arrival
+    from said_members
+    left join placed
+        on
+            placed.identifier = said_members.identifier
+            and placed.placed_at < said_members.arrival
+            and said_members.rule = 'update_only'
+    where placed.identifier is null
+    group by
+        said_members.identifier, said_members.identifier_type, said_members.identifier_value,
+        said_members.rule
     {% endif -%}
 )
 
