@@ -66,11 +66,11 @@ left join lateral (
     (
         select
             upper(trim(rates.currency)) as rate_currency,
-            cast(rates.date as {{ dbt.type_timestamp() }}) as rate_day,
+            cast(rates.day as {{ dbt.type_timestamp() }}) as rate_day,
             max(cast(rates.rate as {{ cdp.type_rate() }})) as rate_value
         from {{ ref('exchange_rates') }} as rates
         where rates.rate > 0
-        group by upper(trim(rates.currency)), cast(rates.date as {{ dbt.type_timestamp() }})
+        group by upper(trim(rates.currency)), cast(rates.day as {{ dbt.type_timestamp() }})
     )
 {%- endmacro %}
 

@@ -98,8 +98,21 @@
     {%- endif -%}
     case
         when {{ cdp.matches_pattern(text, read['pattern']) }}
-            then {{ cdp.let('iso_text', parts | join(' || '), cdp.time_of_text('iso_text', timezone)) }}
+            then {{ cdp.let('iso_text', parts | join(' || '), cdp.time_of_iso('iso_text', timezone)) }}
     end
+{%- endmacro %}
+
+{# A text that a format made, as a timestamp. #}
+{% macro time_of_iso(text, timezone) -%}
+    {{ return(adapter.dispatch('time_of_iso', 'cdp')(text, timezone)) }}
+{%- endmacro %}
+
+{% macro default__time_of_iso(text, timezone) -%}
+    {{ cdp.time_of_text(text, timezone) }}
+{%- endmacro %}
+
+{% macro postgres__time_of_iso(text, timezone) -%}
+    landing.try_utc({{ text }}, '{{ timezone }}')
 {%- endmacro %}
 
 {# Of an English month, whole or in three letters, two digits; null where it is none. #}

@@ -135,16 +135,29 @@
     case when {{ cdp.has_text(expression) }} then {{ cdp.sha256_hex(text) }} end
 {%- endmacro %}
 
-{# The ISO code of a country's name or code; null where it is none. One lookup for two-letter codes, three-letter codes and names. #}
+{# The ISO code of a country's name or code, by the seed; null where it is none. #}
 {% macro country_code(expression, code=2) -%}
-    (
-        select max(countries.iso_{{ code }})
-        from {{ ref('countries') }} as countries
-        where countries.spelling = {{ cdp.country_spelling(expression) }}
-    )
+    {%- set found -%}
+        (
+            select max(countries.code)
+            from (
+                select spelling, iso_{{ code }} as code from {{ ref('countries') }}
+                union all
+                select lower(iso_2), iso_{{ code }} from {{ ref('countries') }}
+                union all
+                select lower(iso_3), iso_{{ code }} from {{ ref('countries') }}
+            ) as countries
+            where countries.spelling = country_spelling
+        )
+    {%- endset -%}
+    {{ cdp.let_and_ask('country_spelling', cdp.country_spelling(expression), found) }}
 {%- endmacro %}
 
-{# As the seed spells: small letters, no blanks at the ends, one blank between words, no full stops. #}
+{# As the seed spells: small letters, no full stops, no blanks at the ends. #}
 {% macro country_spelling(expression) -%}
-    lower(trim(replace({{ expression }}, '.', '')))
+    {%- set spelled = 'replace(replace(' ~ cdp.lower_text('country_text') ~ ", '.', ''), '’', '''')" -%}
+    case
+        when {{ cdp.matches_pattern(expression, '^[A-Za-z]+$') }} then lower({{ expression }})
+        when {{ expression }} <> '' then {{ cdp.let('country_text', cdp.spelled_text(expression), spelled) }}
+    end
 {%- endmacro %}
