@@ -86,6 +86,16 @@ left join lateral (
     numeric
 {%- endmacro %}
 
+{# 'EUR 12.50' (as first_money gives it) in dollars at such a rate; null without one, and where the base is another currency. #}
+{% macro usd_of_money(money, rate) -%}
+    case
+        when {{ money }} like 'USD %' then {{ cdp.amount_of_money(money) }}
+        {% if cdp.base_currency() == 'USD' -%}
+        when {{ rate }} is not null then {{ cdp.amount_at_rate(cdp.to_money('substr(' ~ money ~ ', 5)'), rate) }}
+        {% endif -%}
+    end
+{%- endmacro %}
+
 {# An amount at such a rate, in cents, as a double. Decimals, so that a half cent rounds alike everywhere. #}
 {% macro amount_at_rate(amount, rate) -%}
     cast(round(cast({{ amount }} as decimal(18, 2)) * {{ rate }}, 2) as {{ cdp.type_double() }})
