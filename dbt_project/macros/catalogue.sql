@@ -173,8 +173,9 @@ from (
 {%- endmacro %}
 
 {# What is of another type than the catalogue says, as a list of faults without brackets; null where
-   nothing is. `money_is_judged`: where amounts of money have been judged already. #}
-{% macro wrong_types(properties, money_is_judged='1 = 0') -%}
+   nothing is. `money_is_judged`: where amounts of money have been judged already; `place`: what stands
+   before the names of fields. #}
+{% macro wrong_types(properties, money_is_judged='1 = 0', place='properties.') -%}
     {%- set parts = [] -%}
     {%- for property in properties.values() -%}
         {%- set number = loop.index -%}
@@ -183,7 +184,7 @@ from (
                 case
                     {%- for path in property['from'] %}
                     when said_{{ number }}_{{ loop.index }} is not null
-                        then {{ cdp.text_literal('properties.' ~ path | join('.')) }}
+                        then {{ cdp.text_literal(place ~ path | join('.')) }}
                     {%- endfor %}
                 end
             {%- endset -%}

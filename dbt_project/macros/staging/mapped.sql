@@ -34,22 +34,26 @@
         {%- set name = 'judged' ~ ('_' ~ loop.index if judged | length > 1 else '') -%}
         {%- do ctes.append((name, cdp.with_judged_money(ctes[-1][0] if ctes else 'records', cdp.turned(amounts), currency or none))) -%}
     {%- endfor -%}
+    {%- set amounts, values = {}, {} -%}
     {%- for entry in entries if entry['how'] == 'in_base_currency' -%}
-        {%- set money = judged[cdp.currency_of_entry(entry, columns)][cdp.value_of(entry['reads'][0], columns, timezone)] -%}
-        {%- set rate = 'rate_' ~ (rates | length + 1) -%}
+        {%- set number = rates | length + 1 -%}
         {%- set day = cdp.value_of(cdp.as_time(entry['reads'][2]), columns, timezone, known) -%}
-        {%- do rates.update({rate: ["case when " ~ money ~ " like '% %' then " ~ cdp.currency_of_money(money) ~ ' end', day]}) -%}
-        {%- do known.update({cdp.entry_key(entry): cdp.money_at_rate(money, rate)}) -%}
+        {%- do amounts.update({'amount_' ~ number:
+            judged[cdp.currency_of_entry(entry, columns)][cdp.value_of(entry['reads'][0], columns, timezone)]}) -%}
+        {%- do rates.update({'rate_' ~ number:
+            ["case when amount_" ~ number ~ " like '% %' then " ~ cdp.currency_of_money('amount_' ~ number) ~ ' end', day]}) -%}
+        {%- do values.update({cdp.entry_key(entry): cdp.money_at_rate('amount_' ~ number, 'rate_' ~ number)}) -%}
     {%- endfor -%}
-    {%- if rates -%}{%- do ctes.append(('rated', cdp.with_rates(ctes[-1][0], rates))) -%}{%- endif -%}
+    {%- if rates -%}
+        {%- do ctes.append(('in_money', cdp.with_values(ctes[-1][0], amounts))) -%}
+        {%- do ctes.append(('rated', cdp.with_rates('in_money', rates))) -%}
+    {%- endif -%}
     {%- for entry in entries if entry['how'] in ('country_iso', 'date_of', 'epoch', 'number', 'boolean')
         and cdp.entry_key(entry) not in known -%}
-        {%- do valued.update({cdp.entry_key(entry): (cdp.value_of(entry, columns, timezone, known), 'value_' ~ (valued | length + 1))}) -%}
+        {%- do values.update({cdp.entry_key(entry): cdp.value_of(entry, columns, timezone, known)}) -%}
     {%- endfor -%}
-    {%- if valued -%}
-        {%- do ctes.append(('valued', cdp.with_columns(ctes[-1][0] if ctes else 'records', valued.values()))) -%}
-        {%- for entry, (sql, column) in valued.items() -%}{%- do known.update({entry: column}) -%}{%- endfor -%}
-    {%- endif -%}
+    {%- for entry in values -%}{%- do valued.update({'value_' ~ loop.index: values[entry]}) -%}{%- do known.update({entry: 'value_' ~ loop.index}) -%}{%- endfor -%}
+    {%- if valued -%}{%- do ctes.append(('valued', cdp.with_values(ctes[-1][0] if ctes else 'records', valued))) -%}{%- endif -%}
     {{ return({'ctes': ctes, 'last': ctes[-1][0] if ctes else 'records', 'known': known, 'times': times, 'judged': judged}) }}
 {%- endmacro %}
 
@@ -95,14 +99,36 @@
     {{ return(turned) }}
 {%- endmacro %}
 
-{# All columns of a relation and more: [(SQL, name)]. #}
-{% macro with_columns(relation, more) -%}
+{# All columns of a relation or CTE and more, {name: SQL}, each worked out once. #}
+{% macro with_values(source_sql, values) -%}
+    {{ return(adapter.dispatch('with_values', 'cdp')(source_sql, values)) }}
+{%- endmacro %}
+
+{% macro default__with_values(source_sql, values) -%}
 select
     held.*,
-    {% for sql, name in more -%}
+    {% for name, sql in values.items() -%}
     {{ sql }} as {{ name }}{{ ',' if not loop.last }}
     {% endfor %}
-from {{ relation }} as held
+from {{ source_sql }} as held
+{%- endmacro %}
+
+{# The planner puts an expression in each place of its name; it leaves alone what an offset fences off, while a filter on the
+   relation's own columns goes on to reach what they come from. #}
+{% macro postgres__with_values(source_sql, values) -%}
+select
+    held.*,
+    {% for name in values -%}
+    worked_out.{{ name }}{{ ',' if not loop.last }}
+    {% endfor %}
+from {{ source_sql }} as held
+cross join lateral (
+    select
+        {% for name, sql in values.items() -%}
+        {{ sql }} as {{ name }}{{ ',' if not loop.last }}
+        {% endfor %}
+    offset 0
+) as worked_out
 {%- endmacro %}
 
 {% macro mapped_ids(source_name, stream_name, key, cursor, snapshot, message_id, columns) -%}
