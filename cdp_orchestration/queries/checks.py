@@ -9,6 +9,7 @@ from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import current_home
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
 from cdp_orchestration.project.manifest import current_manifest
+from cdp_orchestration.project.mappings import repeated_values
 from cdp_orchestration.project.streams import ARRIVALS, is_table, landed_not_read, sources_of
 from cdp_orchestration.warehouse import Warehouse
 
@@ -50,6 +51,13 @@ def check_definitions() -> list[str]:
             f"cdp_orchestration/defs/sources/{name}/defs.yaml, or remove the model."
         )
     problems += _unread_models(manifest)
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model" and "1_staging" in node["fqn"]:
+            problems += [
+                f"{node['original_file_path']}: '{value}' is there twice in one table of values, and only the last one would count: "
+                f"keep one of them."
+                for value in repeated_values(node["raw_code"])
+            ]
     return problems
 
 

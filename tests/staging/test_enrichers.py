@@ -132,9 +132,7 @@ def check_rates(execute: Any, engine: str) -> None:
     told = f"(select * from (values {said}) as told (place, amount, currency, paid_at))"
     for engine_macro in (engine, "default") if engine == "duckdb" else (engine,):
         macro = "with_rates" if engine_macro == engine else "default__with_rates"
-        rated = rendered(
-            engine, macro, told, {"rate": ["records.currency", "records.paid_at"]}, context=CONTEXT
-        )
+        rated = rendered(engine, macro, told, {"rate": ["records.currency", "records.paid_at"]}, context=CONTEXT)
         worth = rendered(engine, "amount_at_rate", "amount", "rate", context=CONTEXT)
         rows = execute(f"select place, {worth} from ({rated}) as rated order by place")
         assert [value for _, value in rows] == [value for *_, value in AMOUNTS]
@@ -169,7 +167,12 @@ def test_postgres_reads_each_value(postgres: dict[str, str], countries: list[lis
 def test_the_list_of_countries_is_whole_and_without_contradiction(countries: list[list[str]]) -> None:
     header, *rows = countries
     assert header == ["spelling", "iso_2", "iso_3"]
-    assert len({two for _, two, _ in rows}) == len({three for *_, three in rows}) == len({(two, three) for _, two, three in rows}) == 249
+    assert (
+        len({two for _, two, _ in rows})
+        == len({three for *_, three in rows})
+        == len({(two, three) for _, two, three in rows})
+        == 249
+    )
     spellings = [spelling for spelling, *_ in rows]
     assert len(spellings) == len(set(spellings)), "a spelling means one country"
     assert all(spelling == spelling.lower().strip() and "." not in spelling for spelling in spellings)
@@ -194,7 +197,9 @@ def test_the_list_of_countries_is_whole_and_without_contradiction(countries: lis
         ("date_of", ["at"], {"formats": "DD.MM.YYYY DD"}, "DD is there twice"),
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused_with_file_and_remedy(enricher: str, arguments: list[Any], named: dict[str, Any], told: str) -> None:
+def test_what_makes_no_sense_is_refused_with_file_and_remedy(
+    enricher: str, arguments: list[Any], named: dict[str, Any], told: str
+) -> None:
     with pytest.raises(Refused) as refused:
         entry(enricher, *arguments, **named)
     assert "stg_till__receipts.sql" in str(refused.value)

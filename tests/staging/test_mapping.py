@@ -4,18 +4,23 @@ import hashlib
 import json
 from contextlib import closing
 from datetime import datetime
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from cdp_orchestration.errors import NeedsAPerson
+from cdp_orchestration.home import Home
+from cdp_orchestration.landing import Landing, Page, Record
+from cdp_orchestration.project.mappings import SEGMENT, Mapped, mapped_by, repeated_values
+from cdp_orchestration.queries.mapping import mapping
 from tests.conftest import connect
 from tests.staging.test_enrichers import CONTEXT, CREATE, Refused
 from tests.support.macros import rendered
 
 LANDED_AT = datetime(2026, 10, 9)
-STRANGE = "Tier \"new\" it's/\\ 100%"
+STRANGE = 'Tier "new" it\'s/\\ 100%'
 
 
 def entry(enricher: str, *arguments: Any, **named: Any) -> Any:
@@ -77,7 +82,14 @@ def people() -> list[dict[str, Any]]:
         ("address.country", "unknown_country", "Atlantis"), ("children", "not_a_number", "two"), ("car", "not_a_boolean", "maybe"),
         ("born", "bad_date", "1984"), ("seen", "bad_date", "soon"), ("opt_in", "unknown_consent", "perhaps"),
     ]  # fmt: skip
-    nothing = {"type": "identify", "message_id": None, "event_name": None, "properties": None, "missing_field": None, "unusable_field": None}
+    nothing = {
+        "type": "identify",
+        "message_id": None,
+        "event_name": None,
+        "properties": None,
+        "missing_field": None,
+        "unusable_field": None,
+    }
     return [
         {**nothing, "record_key": "7", "occurred_at": datetime(2026, 7, 1, 10), "occurred_is_impossible": False, "traits": jane,
          "identifiers": [("user_id", "7"), ("email", "Jane@X.example"), ("email", "j@y.example"),
@@ -158,7 +170,11 @@ def read(column: str, value: Any) -> Any:
     if value is None or column not in ("identifiers", "consent", "unusable_field", "traits", "properties", "context"):
         return value
     found = json.loads(value)
-    names = {"identifiers": ("type", "value"), "consent": ("purpose", "state"), "unusable_field": ("field", "reason", "detail")}.get(column)
+    names = {
+        "identifiers": ("type", "value"),
+        "consent": ("purpose", "state"),
+        "unusable_field": ("field", "reason", "detail"),
+    }.get(column)
     return found if names is None else [tuple(each.get(name) for name in names) for each in found]
 
 
@@ -208,3 +224,153 @@ def test_postgres_maps_each_field(postgres: dict[str, str]) -> None:
             return cursor.fetchall() if sql.startswith("select") else None
 
         check(execute, "postgres")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"type": "trak"}, "'trak' is none; write one of identify, track"),
+        ({"type": "track"}, "a track has one: write event="),
+        ({"type": "identify", "cursor": "changed"}, "name the fields that tell the rows apart"),
+        ({"type": "identify", "snapshot": True}, "name the fields that tell the rows apart"),
+        ({"type": "identify", "key": "no", "cursor": "at", "snapshot": True}, "leave one of the two out"),
+        ({"type": "identify", "key": "no", "message_id": "id"}, "leave one of the two out"),
+        ({"type": "identify", "traits": {"age": 7}}, "7 is no field; write its name, or constant('7')"),
+        ({"type": "identify", "occurred_at": entry("number", "at")}, "number gives no time"),
+    ],
+)
+def test_a_mapping_that_contradicts_itself_is_refused_with_its_file(arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(Refused) as refused:
+        mapped("duckdb", arguments)
+    assert "stg_till__receipts.sql" in str(refused.value)
+    assert told in str(refused.value)
+
+
+def test_a_mapping_says_in_the_manifest_what_it_maps() -> None:
+    declared: list[Any] = []
+    mapped("duckdb", RECEIPTS, declared)
+    said = [
+        str(Mapped(each["field"], each["target"], each["name"], each["how"])) + f" <- {each['field']}"
+        for each in declared[0]
+    ]
+    assert said[:4] == ["key <- shop", "key <- no", "event (value_map) <- kind", "identifier user_id <- card"]
+    assert "property total (money) <- currency" in said
+    assert said[-3:] == ["occurred_at <- sold", "received_at <- sent", "cursor <- changed"]
+
+
+BY_HAND = """with records as (
+    {{ landed(source('till', 'receipts'), [
+        'receipt_no', 'card', 'total', 'note', 'sold_at',
+    ]) }}
+)
+select
+    {{ record_columns() }},
+    {{ keyed_message_id('till', 'receipts', key=['receipt_no'], cursor="''") }} as message_id,
+    cast(total as text) as occurred_text,
+    {{ to_utc('sold_at') }} as occurred_at,
+    {{ identifiers({'user_id': 'card'}) }} as identifiers,
+    {{ object({'order_id': 'receipt_no'}, numbers={'total': 'total'}) }} as properties,
+    case when receipt_no is null then 'receipt_no' end as missing_field
+from records
+"""
+
+
+def model(code: str = "", **meta: Any) -> dict[str, Any]:
+    return {"config": {"meta": meta}, "raw_code": code}
+
+
+def test_of_a_model_by_hand_its_sql_tells_what_is_mapped() -> None:
+    assert [(each.field, each.target) for each in mapped_by(model(BY_HAND))] == [
+        ("receipt_no", "message_id"), ("receipt_no", "property"), ("card", "identifier"), ("total", "property"), ("sold_at", "occurred_at"),
+    ]  # fmt: skip
+    table = {
+        "key": ["sku"],
+        "columns": {"name": "text", "cost": {"type": "money", "from": ["unit price"]}},
+        "cursor": "changed",
+    }
+    assert [str(each) for each in mapped_by(model(table=table))] == [
+        "key",
+        "column name (text)",
+        "column cost (money)",
+        "cursor",
+    ]
+    assert mapped_by(model("{{ segment_messages(source('web', 'events')) }}")) == SEGMENT
+
+
+def test_a_value_that_is_mapped_twice_is_found() -> None:
+    assert repeated_values(
+        "{{ mapping('a', 'b', traits={'tier': value_map('t', {'1': 'x', '2': 'y', '1': 'z'})}) }}"
+    ) == ["1"]
+    assert repeated_values("{{ value_map('t', {'1': 'x', '2': 'y'}) }}") == []
+
+
+MANIFEST: dict[str, Any] = {
+    "sources": {"source.cdp.till.people": {"source_name": "till", "name": "people"}},
+    "nodes": {
+        "model.cdp.stg_till__people": {
+            "name": "stg_till__people", "resource_type": "model", "fqn": ["cdp", "1_staging", "stg_till__people"],
+            "depends_on": {"nodes": ["source.cdp.till.people"]},
+            **model(mapping=[
+                {"field": "no", "target": "key", "name": None, "how": None},
+                {"field": "mail", "target": "identifier", "name": "email", "how": None},
+                {"field": "first", "target": "trait", "name": "first_name", "how": None},
+                {"field": "address", "target": "trait", "name": "address", "how": "json"},
+                {"field": "gone", "target": "trait", "name": "gone", "how": None},
+                {"field": "empty", "target": "trait", "name": "empty", "how": None},
+                {"field": None, "target": "trait", "name": "origin", "how": "constant"},
+            ]),
+        }
+    },
+}  # fmt: skip
+
+
+def answer(
+    home: Path, monkeypatch: pytest.MonkeyPatch, stream: str = "till.people", records: int = 4
+) -> tuple[dict[str, Any], str]:
+    """The rows of the fields by their name, and the sentences."""
+    monkeypatch.setattr("cdp_orchestration.queries.mapping.current_manifest", lambda _: MANIFEST)
+    parts = list(mapping(Home(home), stream, records))
+    rows = {row[0]: row[1:] for part in parts if not isinstance(part, str) for row in part.rows}
+    return rows, "\n".join(part for part in parts if isinstance(part, str))
+
+
+def test_what_landed_is_held_against_what_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def landed(*records: Any) -> None:
+        page = [record if isinstance(record, Record) else Record(json.dumps(record)) for record in records]
+        Landing(tmp_path / "landing").land("till", "people", [Page(page, {})])
+
+    landed(
+        {"old": 1},
+        {
+            "no": 1,
+            "mail": "Jane.Doe@x.example",
+            "first": "Jane",
+            "address": {"city": "Rome", "zip": "00100"},
+            "empty": " ",
+        },
+    )
+    landed({"no": "2", "note": "call jane@x.example or 5", "tel": "+39 06 123 456", "seen": "2026-10-01 10:00", "empty": None},
+           {"no": 3, "tags": ["a"], "points": 1234567}, Record(None, error="line 3: no JSON"))  # fmt: skip
+    rows, said = answer(tmp_path, monkeypatch)
+    assert said.startswith(
+        "till.people: the newest 4 of 5 landed records; 1 of them could not be read. Mapped by: stg_till__people."
+    )
+    assert rows["no"] == ("100 %", "number 2, text 1", "key", "1, 2, 3")
+    assert rows["mail"] == ("33 %", "text", "identifier email", "J…@x.example")
+    assert rows["first"][2:] == ("trait first_name", "J…")
+    assert rows["address.city"][2] == "trait address (json)"
+    assert rows["note"][2:] == ("", "call j…@x.example or 5")
+    assert (rows["tel"][3], rows["seen"][3], rows["points"][3], rows["tags"][1]) == (
+        "…56",
+        "2026-10-01 10:00",
+        "1234567",
+        "list",
+    )
+    assert rows["empty"][:2] == ("0 %", "")
+    assert "old" not in rows, "only the newest are read"
+    assert "trait origin (constant): the same in every record." in said
+    assert "Not mapped: note, tel, seen, tags, points." in said
+    assert "Mapped, never filled in these records: gone, empty." in said
+    assert "Of several types: no." in said
+    with pytest.raises(NeedsAPerson, match=r"till.peple: there is no such stream. Use one of till.people"):
+        answer(tmp_path, monkeypatch, "till.peple")

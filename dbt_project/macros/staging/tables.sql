@@ -166,16 +166,19 @@ from (
 
 {# First hook of a table: what this build reads, again where an earlier one read it for nothing, is told anew. #}
 {% macro forget_set_aside() -%}
-{%- set table = model.config.meta.get('table') -%}
+{%- set table = model.config.meta.get('table') if execute -%}
+{%- if table -%}
 delete from {{ ref('quarantine') }}
 where
     source = '{{ table['source'] }}' and stream = '{{ table['stream'] }}'
     and batch_seq > {{ cdp.table_read_through() }}
+{%- endif -%}
 {%- endmacro %}
 
 {# Second hook: records without a key, and values of another type, with what is wrong. #}
 {% macro set_aside() -%}
-{%- set table = model.config.meta.get('table') -%}
+{%- set table = model.config.meta.get('table') if execute -%}
+{%- if table -%}
 {%- set text = dbt.type_string() -%}
 {%- set records -%}
 (
@@ -222,6 +225,7 @@ select
     file,
     case when file is not null then file_record_no end as file_record_no
 from ({{ cdp.explode_array(faulty, kept, 'faults') }}) as exploded
+{%- endif -%}
 {%- endmacro %}
 
 {# What table_stream() was told, of a relation that it made. #}
