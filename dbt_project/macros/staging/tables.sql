@@ -189,7 +189,7 @@ where
 ) as numbered
 {%- endset -%}
 {%- set kept = ['batch_id', 'record_no', 'payload', 'batch_seq', 'file', 'file_record_no'] -%}
-{%- set faulty = '(select * from ' ~ records ~ ' where faults is not null and reason is null) as faulty' -%}
+{%- set faulty = '(select * from ' ~ records ~ ' where faults is not null and reason is null)' -%}
 insert into {{ ref('quarantine') }} (
     batch_id, record_no, message_id, source, stream, scope, reason, field, payload, detail, batch_seq, file, file_record_no
 )
