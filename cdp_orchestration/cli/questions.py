@@ -127,3 +127,13 @@ def check(data: bool) -> None:
         OUT.print(f"{found.passed} checks hold, {len(found.failed)} fail, {len(found.warnings)} warn.")
         if found.failed:
             sys.exit(1)
+
+
+@main.command()
+@click.argument("stream")
+@click.option("--records", default=2000, show_default=True, help="How many of the newest landed records are read.")
+def mapping(stream: str, records: int) -> None:
+    """What the fields of a stream's records are mapped to, for example `cdp mapping shop.orders`."""
+    from cdp_orchestration.queries.mapping import mapping as mapped
+
+    show(mapped(ready_home(), stream, records), OUT)

@@ -52,6 +52,16 @@ def tables(manifest: dict[str, Any]) -> set[Stream]:
     return {(node["source_name"], node["name"]) for node in sources_of(manifest).values() if is_table(node)}
 
 
+def table_models(manifest: dict[str, Any]) -> dict[Stream, str]:
+    """'schema.name' of the relation that table_stream() makes of a stream."""
+    found: dict[Stream, str] = {}
+    for node in manifest["nodes"].values():
+        table = (node["config"].get("meta") or {}).get("table") if node["resource_type"] == "model" else None
+        if table:
+            found[table["source"], table["stream"]] = f"{node['schema']}.{node['alias']}"
+    return found
+
+
 def _counted(amount: int, one: str, many: str = "") -> str:
     return f"{amount:,} {one if amount == 1 else many or one + 's'}"
 

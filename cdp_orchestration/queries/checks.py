@@ -1,5 +1,7 @@
 """`cdp check`: is everything that is declared in its place? One text per problem, naming the file and the remedy."""
 
+from typing import Any
+
 from cdp_orchestration.components.run_pass import validate_definitions
 from cdp_orchestration.connections import connections
 from cdp_orchestration.delivery.sync import declared_syncs, read_sync
@@ -8,7 +10,8 @@ from cdp_orchestration.home import current_home
 from cdp_orchestration.identity.protection import unknown_sources
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
 from cdp_orchestration.project.manifest import current_manifest
-from cdp_orchestration.project.streams import is_table, landed_not_read, sources_of
+from cdp_orchestration.project.mappings import repeated_values
+from cdp_orchestration.project.streams import ARRIVALS, is_table, landed_not_read, sources_of
 from cdp_orchestration.warehouse import Warehouse
 
 
@@ -49,19 +52,39 @@ def check_definitions() -> list[str]:
             f"{staging}/stg_{name}__{stream}.yml: reads a stream that no source lands: add it to "
             f"cdp_orchestration/defs/sources/{name}/defs.yaml, or remove the model."
         )
+    problems += _unread_models(manifest)
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "model" and "1_staging" in node["fqn"]:
+            problems += [
+                f"{node['original_file_path']}: '{value}' is there twice in one table of values, and only the last one would count: "
+                f"keep one of them."
+                for value in repeated_values(node["raw_code"])
+            ]
+    return problems
+
+
+def _unread_models(manifest: dict[str, Any]) -> list[str]:
+    """Staging models whose messages go nowhere, and tables of streams that are none."""
     described = {key for key, source in sources_of(manifest).items() if is_table(source)}
-    unread = {
-        node["name"]
-        for node in manifest["nodes"].values()
-        if node["resource_type"] == "model"
-        and node["name"].startswith("stg_")
-        and not ({*node["depends_on"]["nodes"]} & described and {*node["depends_on"]["nodes"]} <= described)
-    } - {unique_id.rsplit(".", 1)[1] for unique_id in manifest["nodes"]["model.cdp.arrivals"]["depends_on"]["nodes"]}
-    for model in sorted(unread):
-        problems.append(
-            f"{staging}/{model}.sql: its messages go nowhere: name it in the list of streams in arrivals.sql, or say "
-            f"`meta: {{stream: table}}` at the source in its .yml where it only describes."
-        )
+    listed = {*manifest["nodes"][ARRIVALS]["depends_on"]["nodes"]}
+    problems = []
+    for key, node in sorted(manifest["nodes"].items()):
+        if node["resource_type"] != "model" or key in listed:
+            continue
+        read = {origin for origin in node["depends_on"]["nodes"] if origin.startswith("source.")}
+        if read and read <= described:
+            continue
+        file = node["original_file_path"]
+        if (node["config"].get("meta") or {}).get("table"):
+            problems.append(
+                f"{file}: makes a table of a stream that its twin does not call one: say `meta: {{stream: table}}` at the "
+                f"source in its .yml."
+            )
+        elif node["name"].startswith("stg_"):
+            problems.append(
+                f"{file}: its messages go nowhere: name it in the list of streams in arrivals.sql, or say "
+                f"`meta: {{stream: table}}` at the source in its .yml where it only describes."
+            )
     return problems
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from cdp_orchestration.project.relations import existing, models_of
+from cdp_orchestration.project.streams import Stream, table_models
 from cdp_orchestration.queries.answers import Lines
 from cdp_orchestration.warehouse import Reading
 
@@ -27,6 +28,25 @@ def intake(connection: Reading) -> Lines:
         from landed left join fates using (source, stream) order by 1
         """
     ).fetchall()
+
+
+def tables(connection: Reading, manifest: dict[str, Any]) -> dict[Stream, tuple[int, int, int]]:
+    """Of each table that was built: its rows, the older versions of them, and the records that were set aside."""
+    models = table_models(manifest)
+    found = {}
+    for stream, relation in models.items():
+        if existing(connection, [relation]):
+            schema, name = relation.split(".")
+            row = connection.execute(
+                f'select count(*), coalesce(cast(sum(versions) as bigint), 0) - count(*) from "{schema}"."{name}"'
+            ).fetchone()
+            aside = connection.execute(
+                "select count(*) from staging.quarantine where source = ? and stream = ? and scope = 'record'",
+                [*stream],
+            ).fetchone()
+            if row and aside:
+                found[stream] = (row[0], row[1], aside[0])
+    return found
 
 
 def people(connection: Reading) -> Lines:

@@ -147,9 +147,11 @@ def _records(home: Home, manifest: dict[str, Any], connection: Reading) -> Lines
     """Streams of messages, then what landed and becomes none: tables, and what nothing reads."""
     known = {f"{source}.{stream}" for source, stream in read_streams(manifest)}
     rows: Lines = [(*row, "") for row in counts.intake(connection) if row[0] in known]
+    tables = counts.tables(connection, manifest)
     for unread in landed_not_read(home, manifest):
         state = "table" if unread.is_table else "landed, not read"
-        rows.append((f"{unread.source}.{unread.stream}", unread.records, None, None, None, state))
+        became = tables.get((unread.source, unread.stream), (None, None, None))
+        rows.append((f"{unread.source}.{unread.stream}", unread.records, *became, state))
     return rows
 
 

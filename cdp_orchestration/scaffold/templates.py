@@ -108,26 +108,12 @@ models:
 
 STAGING_SQL = """\
 -- A record of [[name]] is a `track` named Record Received. One row per landed record.
-with records as (
-    {{ landed(source('[[name]]', '[[stream]]'), ['id', 'user_id', 'email', 'happened_at']) }}
-)
-
-select
-    {{ record_columns() }},
-    {{ keyed_message_id('[[name]]', '[[stream]]', key=['id'], cursor='happened_at') }} as message_id,
-    'track' as type,
-    'Record Received' as event_name,
-    happened_at as occurred_text,
-    {{ to_utc('happened_at') }} as occurred_at,
-    {{ to_utc('happened_at') }} is null and happened_at is not null as occurred_is_impossible,
-    landed_at as received_at,
-    {{ identifiers({'user_id': 'user_id', 'email': 'email'}) }} as identifiers,
-    {{ object({'record_id': 'id'}) }} as properties,
-    case when id is null then 'id' end as missing_field,
-    {{ unset([
-        'record_key', 'record_hash', 'traits', 'context', 'consent', 'previous_id', 'unusable_field',
-    ]) }}
-from records
+{{ mapping(
+    '[[name]]', '[[stream]]', type='track', event='Record Received',
+    key='id', cursor='happened_at', occurred_at='happened_at',
+    identifiers={'user_id': 'user_id', 'email': 'email'},
+    properties={'record_id': 'id'},
+) }}
 """
 STAGING_YML = """\
 version: 2

@@ -174,14 +174,15 @@ from (
 
 {# What is of another type than the catalogue says, as a list of faults without brackets; null or ''
    where nothing is. `money_is_judged`: where staging has judged the amounts in `judged_amounts`
-   (fields of a message) already, and told what is wrong with them. #}
-{% macro wrong_types(properties, money_is_judged='1 = 0', judged_amounts=[]) -%}
+   (fields of a message) already, and told what is wrong with them; `place`: what stands before the
+   names of fields. #}
+{% macro wrong_types(properties, money_is_judged='1 = 0', judged_amounts=[], place='properties.') -%}
     {%- set parts = [] -%}
     {%- for property in properties.values() -%}
         {%- set number = loop.index -%}
         {%- set value, text, typed = 'value_' ~ number, 'text_' ~ number, 'typed_' ~ number -%}
         {%- set fields = [] -%}
-        {%- for path in property['from'] -%}{%- do fields.append('properties.' ~ path | join('.')) -%}{%- endfor -%}
+        {%- for path in property['from'] -%}{%- do fields.append(place ~ path | join('.')) -%}{%- endfor -%}
         {%- if property['type'] != 'tag' -%}
             {%- set field -%}
                 case

@@ -2,12 +2,15 @@
 
 {# Landed records of one stream with the given top-level fields of the record as text columns, as a CTE body. A field is a
    text, a number or a boolean; where it is an array or an object it is null and goes to quarantine, while the record stays.
-   Fields named in `nested` may hold anything: JSON text.
+   Fields named in `nested` may hold anything: JSON text. In place of a list each may be {column: path}, a path being a list of keys.
    `body` is the record as JSON text, as it came (what hashes are of), `document` the same as the engine reads fields from;
    both are null where it could not be read. #}
 {% macro landed(relation, fields=[], nested=[]) -%}
     {%- set paths = {} -%}
-    {%- for field in fields + nested -%}{%- do paths.update({field: [field]}) -%}{%- endfor -%}
+    {%- for named in [fields, nested] -%}
+        {%- for field in named -%}{%- do paths.update({field: named[field] if named is mapping else [field]}) -%}{%- endfor -%}
+    {%- endfor -%}
+    {%- set fields, nested = fields | list, nested | list -%}
     {%- set records -%}
     (
         select
@@ -91,13 +94,18 @@
         {%- do parts.append("'\"" ~ name ~ "\":' || " ~ cdp.json_quote(expression)) -%}
     {%- endfor -%}
     {%- for name, expression in numbers.items() -%}
-        {%- do parts.append(
-            "'\"" ~ name ~ "\":' || case when " ~ cdp.is_plain_number(expression) ~ " and " ~ cdp.to_money(expression)
-            ~ " is not null then cast(" ~ cdp.to_money(expression) ~ " as " ~ dbt.type_string() ~ ") else "
-            ~ cdp.json_quote(cdp.not_blank(expression)) ~ " end"
-        ) -%}
+        {%- do parts.append("'\"" ~ name ~ "\":' || " ~ cdp.json_amount(expression)) -%}
     {%- endfor -%}
     '{' || {{ cdp.join_parts(parts) }} || '}'
+{%- endmacro %}
+
+{# A text as a JSON number in cents where it is a plain number, else as it is written; null where it is blank. #}
+{% macro json_amount(expression) -%}
+    case
+        when {{ cdp.is_plain_number(expression) }} and {{ cdp.to_money(expression) }} is not null
+            then cast({{ cdp.to_money(expression) }} as {{ dbt.type_string() }})
+        else {{ cdp.json_quote(cdp.not_blank(expression)) }}
+    end
 {%- endmacro %}
 
 {# One consent entry as a JSON array of {regulation, purpose, state}; null where the state is neither. #}

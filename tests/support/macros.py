@@ -76,6 +76,7 @@ def rendered(
             )
         )
         type_bigint = staticmethod(lambda: "bigint")
+        hash = staticmethod(lambda text: f"md5(cast({text} as {Dbt.type_string()}))")
         type_boolean = staticmethod(lambda: "boolean")
         position = staticmethod(
             lambda part, text: f"strpos({text}, {part})" if engine == "bigquery" else f"position({part} in {text})"

@@ -65,7 +65,7 @@ from (
 {%- for name in checked -%}
     {%- do first_texts.append('read_texts[' ~ loop.index ~ ']') -%}
     {%- do paths.append("'" ~ cdp.json_path(fields[name]) ~ "'") -%}
-    {%- do names.append("'" ~ fields[name] | join('.') ~ "'") -%}
+    {%- do names.append(cdp.text_literal(cdp.path_key(fields[name] | join('.')))) -%}
     {%- do are_words.append('true' if name in words else 'false') -%}
 {%- endfor -%}
 {%- set refused = cdp.holds_object('field[2]') ~ ' or ' ~ cdp.holds_array('field[2]') ~ " or (field[4] and field[2] in ('true', 'false'))" -%}
@@ -135,7 +135,7 @@ from (
 {% macro not_a_text_or_number(path, condition, value) -%}
     case
         when {{ condition }}
-            then '{"field":"{{ path | join(".") }}","reason":"not_a_text_or_number","detail":' || {{ cdp.json_quote(value) }} || '}'
+            then '{"field":"{{ cdp.path_key(path | join(".")) | replace("'", "''") }}","reason":"not_a_text_or_number","detail":' || {{ cdp.json_quote(value) }} || '}'
     end
 {%- endmacro %}
 

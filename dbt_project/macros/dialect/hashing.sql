@@ -70,3 +70,24 @@ from (
 {% macro md5_bytes(digest, places) -%}
     {% for place in places %}substr({{ digest }}, {{ 2 * place + 1 }}, 2){{ ' || ' if not loop.last }}{% endfor %}
 {%- endmacro %}
+
+{# SHA-256 of a text's UTF-8 in hexadecimal, small letters. #}
+{% macro sha256_hex(expression) -%}
+    {{ return(adapter.dispatch('sha256_hex', 'cdp')(expression)) }}
+{%- endmacro %}
+
+{% macro default__sha256_hex(expression) -%}
+    sha2({{ expression }}, 256)
+{%- endmacro %}
+
+{% macro duckdb__sha256_hex(expression) -%}
+    sha256({{ expression }})
+{%- endmacro %}
+
+{% macro postgres__sha256_hex(expression) -%}
+    encode(sha256(convert_to({{ expression }}, 'UTF8')), 'hex') collate "C"
+{%- endmacro %}
+
+{% macro bigquery__sha256_hex(expression) -%}
+    to_hex(sha256({{ expression }}))
+{%- endmacro %}

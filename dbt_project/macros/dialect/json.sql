@@ -83,8 +83,13 @@ from (
 ) as parsed
 {%- endmacro %}
 
+{# A key may be any text: quotes and backslashes are escaped for the path, and the path for its literal. #}
 {% macro json_path(path) -%}
-    ${% for key in path %}{% if key is number %}[{{ key }}]{% else %}."{{ key }}"{% endif %}{% endfor %}
+    ${% for key in path %}{% if key is number %}[{{ key }}]{% else %}."{{ cdp.path_key(key) | replace("'", "''") }}"{% endif %}{% endfor %}
+{%- endmacro %}
+
+{% macro path_key(key) -%}
+    {{ return(key | replace("\\", "\\\\") | replace('"', '\\"')) }}
 {%- endmacro %}
 
 {# The scalar at a path, as text; null where it is missing or JSON null. #}

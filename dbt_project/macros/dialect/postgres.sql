@@ -37,15 +37,15 @@ select
     records.*,
     {% for name, path in fields.items() -%}
     {% if name in raw -%}
-    {{ cdp.postgres_raw('(parsed."' ~ path[0] ~ '" #> ' ~ cdp.postgres_path(path[1:]) ~ ')') }} as {{ name }}{{ ',' if not loop.last }}
+    {{ cdp.postgres_raw('(parsed.' ~ adapter.quote(path[0] | replace('"', '""')) ~ ' #> ' ~ cdp.postgres_path(path[1:]) ~ ')') }} as {{ name }}{{ ',' if not loop.last }}
     {%- else -%}
-    (parsed."{{ path[0] }}" #>> {{ cdp.postgres_path(path[1:]) }}) collate "C" as {{ name }}{{ ',' if not loop.last }}
+    (parsed.{{ adapter.quote(path[0] | replace('"', '""')) }} #>> {{ cdp.postgres_path(path[1:]) }}) collate "C" as {{ name }}{{ ',' if not loop.last }}
     {%- endif %}
     {% endfor %}
 from {{ source_sql }} as records
 cross join lateral json_to_record(
     case when json_typeof(records.{{ column }}) = 'object' then records.{{ column }} else '{}' end
-) as parsed ({% for top in tops %}"{{ top }}" json{{ ', ' if not loop.last }}{% endfor %})
+) as parsed ({% for top in tops %}{{ adapter.quote(top | string | replace('"', '""')) }} json{{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 
 {# json_to_record spells the escapes of a text its own way. #}
@@ -65,7 +65,7 @@ cross join lateral json_to_record(
 select
     records.*,
     {% for name, path in fields.items() -%}
-    {%- set value = 'parsed."' ~ path[0] ~ '"' -%}
+    {%- set value = 'parsed.' ~ adapter.quote(path[0] | replace('"', '""')) -%}
     {%- if path | length > 1 -%}{%- set value = '(' ~ value ~ ' #> ' ~ cdp.postgres_path(path[1:]) ~ ')' -%}{%- endif -%}
     {%- set text = '(' ~ value ~ " #>> cast('{}' as text[]))" -%}
     {%- set refused = "('array', 'object', 'boolean')" if name in words else "('array', 'object')" -%}
@@ -88,11 +88,11 @@ select
 from {{ source_sql }} as records
 cross join lateral json_to_record(
     case when json_typeof(records.{{ column }}) = 'object' then records.{{ column }} else '{}' end
-) as parsed ({% for top in tops %}"{{ top }}" json{{ ', ' if not loop.last }}{% endfor %})
+) as parsed ({% for top in tops %}{{ adapter.quote(top | string | replace('"', '""')) }} json{{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 
 {% macro postgres_path(path) -%}
-    cast('{{ '{' }}{% for key in path %}"{{ key }}"{{ ',' if not loop.last }}{% endfor %}{{ '}' }}' as text[])
+    cast('{{ '{' }}{% for key in path %}"{{ cdp.path_key(key | string) | replace("'", "''") }}"{{ ',' if not loop.last }}{% endfor %}{{ '}' }}' as text[])
 {%- endmacro %}
 
 {% macro postgres__json_text(expression, path) -%}

@@ -43,6 +43,10 @@ latest as (
         'versions', key='refund_id', of_version=['message_id', 'occurred_at'],
         fields=['profile_id', 'order_id', 'money'],
     ) }}
+),
+
+rated as (
+    {{ with_rates('latest', {'rate': [currency_of_money('money'), 'occurred_at']}) }}
 )
 
 select
@@ -50,14 +54,13 @@ select
     order_id,
     profile_id,
     occurred_at as refunded_at,
-    case when money like 'USD %' then {{ amount_of_money('money') }} end as amount_usd,
+    {{ usd_of_money('money', 'rate') }} as amount_usd,
     {{ amount_of_money('money') }} as amount,
     {{ currency_of_money('money') }} as currency,
-    -- Nothing turns another currency into dollars yet.
     case
         when money is null then 'no_amount'
-        when money not like 'USD %' then 'no_rate'
+        when {{ usd_of_money('money', 'rate') }} is null then 'no_rate'
     end as amount_missing_reason,
     message_id
-from latest
+from rated
 where profile_id is not null
