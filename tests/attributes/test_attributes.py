@@ -482,17 +482,24 @@ def test_every_example_of_the_page_runs(tmp_path: Path) -> None:
             f"create table profiles.events ({', '.join(f'{name} {each}' for name, each in columns.items())})"
         )
         connection.execute(
-            "insert into profiles.events by name select 'p' as profile_id, unnest(['track', 'track', 'track', 'track', 'page']) "
-            "as type, unnest(['Order Completed', 'Product Viewed', 'Product Added', 'Trip Searched', null]) as event_name, "
+            f"insert into profiles.events by name select 'p' as profile_id, unnest([{5 * "'track', "}'page']) as type, "
+            "unnest(['Order Completed', 'Product Viewed', 'Product Added', 'Trip Searched', 'Email Opened', null]) as event_name, "
             f"timestamp '{AS_OF}' as occurred_at, 'web' as source, 'Rome' as destination, 2 as travellers, 310.5 as total, 7 as price"
         )
         for name in ("order_count", "sessions_30d"):
             connection.execute(f"create table attributes.{name} as select 'p' as profile_id, 3::bigint as {name}")
-        found = {}
+        connection.execute(
+            "create table profiles.orders as select 'p' as profile_id, 'paid' as status, 7.0 as amount_usd, "
+            f"timestamp '{AS_OF}' as ordered_at"
+        )
+        found, columns_of = {}, {}
         for path, name, _ in examples:
             cursor = connection.execute((home / "dbt" / "compiled" / "cdp" / path).read_text())
-            assert [column[0] for column in cursor.description or ()] == ["profile_id", name]
+            columns_of[name] = [column[0] for column in cursor.description or ()]
             found[name] = cursor.fetchall()
+    assert columns_of.pop("rfm_of_orders") == ["profile_id", "recency", "frequency", "monetary", "rfm_segment"]
+    assert len(columns_of.pop("app_behaviour")) == 10
+    assert columns_of == {name: ["profile_id", name] for name in columns_of}
     assert found.pop("big_orders_90d") == [("p", 1)]
     assert found.pop("spent_by_destination") == [("p", '{"Rome":{"2":310.5}}')]
     assert found.pop("liked_destination") == [("p", "Rome")]
@@ -501,14 +508,12 @@ def test_every_example_of_the_page_runs(tmp_path: Path) -> None:
 
 
 def test_the_page_names_the_segments_as_rfm_does() -> None:
-    """Every pair of recency and frequency, by the case of models/4_attributes/rfm.sql."""
-    model = (PROJECT / "dbt_project" / "models" / "4_attributes" / "rfm.sql").read_text()
-    case = re.search(r"case\n.*?end", model, re.S)
-    assert case
+    """Every pair of recency and frequency, by the helper's case."""
+    case = rendered("duckdb", "rfm_segment", "recency", "frequency")
     page = (PROJECT / "docs" / "attributes.md").read_text()
     table = [line.strip("| ").split(" | ") for line in page[page.index("| recency |") :].splitlines()[2:6]]
     named = {(int(recency), frequency): name for scores, *names in table for recency in scores.split(", ")
              for frequency, name in enumerate(names, 1)}  # fmt: skip
     with duckdb.connect() as connection:
-        sql = f"select recency, frequency, {case[0]} from range(1, 6) r(recency), range(1, 6) f(frequency)"
+        sql = f"select recency, frequency, {case} from range(1, 6) r(recency), range(1, 6) f(frequency)"
         assert {(recency, frequency): name for recency, frequency, name in connection.execute(sql).fetchall()} == named

@@ -1,0 +1,22 @@
+-- Who consents, and who has which identifiers. One row per condition.
+{% set conditions = {
+    'has_consent granted': has_consent('gdpr', 'email_marketing'),
+    'has_consent denied': has_consent('gdpr', 'email_marketing', 'denied'),
+    'has_consent missing': has_consent('gdpr', 'email_marketing', 'missing'),
+    'has_identifier email': has_identifier('email'),
+    'not has_identifier email': 'not ' ~ has_identifier('email'),
+    'has_identifier ends_with @SHOP.EXAMPLE': has_identifier('email', 'ends_with', '@SHOP.EXAMPLE'),
+    'has_identifier equals, case_sensitive': has_identifier('email', 'equals', 'jo@shop.example', case_sensitive=true),
+    'has_device': has_device(),
+    'has_device ios': has_device('ios'),
+    'not has_device android': 'not ' ~ has_device('android'),
+} %}
+
+{% for name, holds in conditions.items() %}
+{{ 'union all' if not loop.first }}
+select
+    '{{ name }}' as asked,
+    coalesce({{ joined_texts('people.profile_id', 'people.profile_id') }}, '') as who
+from {{ ref('profiles') }} as people
+where {{ holds }}
+{% endfor %}
