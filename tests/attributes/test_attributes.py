@@ -482,9 +482,10 @@ def test_every_example_of_the_page_runs(tmp_path: Path) -> None:
             f"create table profiles.events ({', '.join(f'{name} {each}' for name, each in columns.items())})"
         )
         connection.execute(
-            f"insert into profiles.events by name select 'p' as profile_id, unnest([{5 * "'track', "}'page']) as type, "
-            "unnest(['Order Completed', 'Product Viewed', 'Product Added', 'Trip Searched', 'Email Opened', null]) as event_name, "
-            f"timestamp '{AS_OF}' as occurred_at, 'web' as source, 'Rome' as destination, 2 as travellers, 310.5 as total, 7 as price"
+            "insert into profiles.events by name select 'p' as profile_id, case when event_name is null then 'page' else 'track' end as type, event_name, "
+            f"timestamp '{AS_OF}' as occurred_at, 'web' as source, 'Rome' as destination, 2 as travellers, 310.5 as total, "
+            "7 as price from (values ('Order Completed'), ('Product Viewed'), ('Product Added'), ('Trip Searched'), "
+            "('Email Opened'), (null)) as told (event_name)"
         )
         for name in ("order_count", "sessions_30d"):
             connection.execute(f"create table attributes.{name} as select 'p' as profile_id, 3::bigint as {name}")

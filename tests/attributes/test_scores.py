@@ -21,15 +21,17 @@ def whole(share: Fraction | float) -> int:
 def standing(measures: dict[str, Any]) -> dict[str, int]:
     """The share of the others who have less, in percent."""
     others = max(len(measures) - 1, 1)
-    return {who: whole(Fraction(sum(other < mine for other in measures.values()), others)) for who, mine in measures.items()}
+    return {
+        who: whole(Fraction(sum(other < mine for other in measures.values()), others)) for who, mine in measures.items()
+    }
 
 
 def behaviour(events: list[dict[str, Any]]) -> dict[str, tuple[int, ...]]:
     did: dict[str, list[datetime]] = defaultdict(list)
     for each in events:
-        if each["profile_id"] is not None and each["occurred_at"] <= AS_OF and each["source"] == "web":
-            if each["type"] in ("page", "screen", "track"):
-                did[each["profile_id"]].append(each["occurred_at"])
+        is_own = each["source"] == "web" and each["type"] in ("page", "screen", "track")
+        if is_own and each["profile_id"] is not None and each["occurred_at"] <= AS_OF:
+            did[each["profile_id"]].append(each["occurred_at"])
     measured: dict[str, list[Any]] = {}
     for who, moments in did.items():
         days = {(AS_OF - at) // DAY for at in moments}
@@ -60,7 +62,9 @@ def test_the_nine_scores_of_behaviour_are_those_of_the_reference(engines: list[E
             "maturity", "volatility",
         ]  # fmt: skip
         assert found == behaviour(engine.events)
-        assert all(len(set(column)) > 1 for column in zip(*found.values(), strict=True)), "a score that tells nobody apart"
+        assert all(len(set(column)) > 1 for column in zip(*found.values(), strict=True)), (
+            "a score that tells nobody apart"
+        )
 
 
 @pytest.mark.parametrize("window", [{}, {"last_days": 30}])
@@ -82,7 +86,9 @@ def test_decay_fades_with_the_clock(window: dict[str, int], engines: list[Engine
 
 def test_rfm_is_one_call_over_any_table_of_purchases(engines: list[Engine]) -> None:
     engine = engines[0]
-    engine.cursor.execute("create temp table receipts (card text, bought_at timestamp, usd double precision, state text)")
+    engine.cursor.execute(
+        "create temp table receipts (card text, bought_at timestamp, usd double precision, state text)"
+    )
     rows = [
         ("a", "2026-01-01", 5, "paid"), ("b", "2026-02-01", 10, "paid"), ("c", "2026-03-01", 10, "paid"),
         ("d", "2026-04-01", 20, "paid"), ("d", "2026-03-01", 10, "paid"), ("e", "2026-05-01", None, "paid"),
@@ -91,7 +97,9 @@ def test_rfm_is_one_call_over_any_table_of_purchases(engines: list[Engine]) -> N
     ]  # fmt: skip
     mark = "%s" if engine.name == "postgres" else "?"
     engine.cursor.executemany(f"insert into receipts values ({', '.join([mark] * 4)})", rows)
-    sql = attribute(engine.name, "rfm_of", "receipts", at="bought_at", amount="usd", where="state <> 'cancelled'", person="card")
+    sql = attribute(
+        engine.name, "rfm_of", "receipts", at="bought_at", amount="usd", where="state <> 'cancelled'", person="card"
+    )
     engine.cursor.execute(sql)
     assert sorted(engine.cursor.fetchall()) == [
         ("a", 1, 1, 2, "hibernating"), ("b", 2, 1, 3, "hibernating"), ("c", 3, 1, 3, "about_to_sleep"),

@@ -117,7 +117,9 @@ def segments() -> dict[tuple[int, int], str]:
 
 def test_rfm_is_what_pandas_computes_from_the_file(platform: Platform) -> None:
     """Both of the model that scores lifetime values, and of the one call over a table of orders: nobody has a refund here."""
-    bought = pd.read_csv(FILE, sep=r"\s+", skiprows=1, names=["customer", "on", "cds", "dollars"], dtype={"customer": str})
+    bought = pd.read_csv(
+        FILE, sep=r"\s+", skiprows=1, names=["customer", "on", "cds", "dollars"], dtype={"customer": str}
+    )
     bought["cents"] = (bought["dollars"] * 100).round().astype(int)
     people = bought.groupby("customer").agg(recency=("on", "max"), frequency=("on", "size"), monetary=("cents", "sum"))
     assert len(people) == 23570

@@ -1,4 +1,6 @@
 -- Who meets each operator on a boolean. One row per condition.
+{{ config(materialized='view') }}
+
 {% set conditions = {
     'is_true': condition('given.flag', 'is_true', type='boolean'),
     'Is True, in words': condition('given.flag', 'Is True', type='boolean'),
@@ -10,11 +12,25 @@
     'not_exists': condition('given.flag', 'not_exists', type='boolean'),
 } %}
 
-{% for name, holds in conditions.items() %}
-{{ 'union all' if not loop.first }}
+with met as (
+    select
+        asked.place,
+        asked.name,
+        case asked.place
+            {% for holds in conditions.values() -%}
+            when {{ loop.index }} then case when {{ holds }} then given.profile_id end
+            {% endfor %}
+        end as profile_id
+    from {{ ref('given_values') }} as given
+    cross join (
+        {% for name in conditions -%}
+        {{ 'union all ' if not loop.first }}select {{ loop.index }} as place, '{{ name }}' as name
+        {% endfor %}
+    ) as asked
+)
+
 select
-    '{{ name }}' as asked,
-    coalesce({{ joined_texts('given.profile_id', 'given.profile_id') }}, '') as who
-from {{ ref('given_values') }} as given
-where {{ holds }}
-{% endfor %}
+    name as asked,
+    coalesce({{ joined_texts('profile_id', 'profile_id') }}, '') as who
+from met
+group by place, name

@@ -1,4 +1,6 @@
 -- Who consents, and who has which identifiers. One row per condition.
+{{ config(materialized='view') }}
+
 {% set conditions = {
     'has_consent granted': has_consent('gdpr', 'email_marketing'),
     'has_consent denied': has_consent('gdpr', 'email_marketing', 'denied'),
@@ -12,11 +14,25 @@
     'not has_device android': 'not ' ~ has_device('android'),
 } %}
 
-{% for name, holds in conditions.items() %}
-{{ 'union all' if not loop.first }}
+with met as (
+    select
+        asked.place,
+        asked.name,
+        case asked.place
+            {% for holds in conditions.values() -%}
+            when {{ loop.index }} then case when {{ holds }} then people.profile_id end
+            {% endfor %}
+        end as profile_id
+    from {{ ref('profiles') }} as people
+    cross join (
+        {% for name in conditions -%}
+        {{ 'union all ' if not loop.first }}select {{ loop.index }} as place, '{{ name }}' as name
+        {% endfor %}
+    ) as asked
+)
+
 select
-    '{{ name }}' as asked,
-    coalesce({{ joined_texts('people.profile_id', 'people.profile_id') }}, '') as who
-from {{ ref('profiles') }} as people
-where {{ holds }}
-{% endfor %}
+    name as asked,
+    coalesce({{ joined_texts('profile_id', 'profile_id') }}, '') as who
+from met
+group by place, name

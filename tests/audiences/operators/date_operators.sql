@@ -1,4 +1,6 @@
 -- Who meets each operator on a date or a moment. One row per condition.
+{{ config(materialized='view') }}
+
 {% set conditions = {
     'before 2026-10-01': condition('given.moment', 'before', '2026-10-01', type='timestamp'),
     'on_or_before 2026-10-01': condition('given.moment', 'on_or_before', '2026-10-01', type='timestamp'),
@@ -22,11 +24,25 @@
     'not_exists': condition('given.moment', 'not_exists', type='timestamp'),
 } %}
 
-{% for name, holds in conditions.items() %}
-{{ 'union all' if not loop.first }}
+with met as (
+    select
+        asked.place,
+        asked.name,
+        case asked.place
+            {% for holds in conditions.values() -%}
+            when {{ loop.index }} then case when {{ holds }} then given.profile_id end
+            {% endfor %}
+        end as profile_id
+    from {{ ref('given_values') }} as given
+    cross join (
+        {% for name in conditions -%}
+        {{ 'union all ' if not loop.first }}select {{ loop.index }} as place, '{{ name }}' as name
+        {% endfor %}
+    ) as asked
+)
+
 select
-    '{{ name }}' as asked,
-    coalesce({{ joined_texts('given.profile_id', 'given.profile_id') }}, '') as who
-from {{ ref('given_values') }} as given
-where {{ holds }}
-{% endfor %}
+    name as asked,
+    coalesce({{ joined_texts('profile_id', 'profile_id') }}, '') as who
+from met
+group by place, name

@@ -1,4 +1,6 @@
 -- Who did what each helper says. One row per condition.
+{{ config(materialized='view') }}
+
 {% set conditions = {
     'performed': performed('Product Added'),
     'not performed': 'not ' ~ performed('Product Added'),
@@ -34,11 +36,25 @@
     'abandoned, waits_hours 265': abandoned('Product Added', 'Order Completed', waits_hours=265, within_days=30),
 } %}
 
-{% for name, holds in conditions.items() %}
-{{ 'union all' if not loop.first }}
+with met as (
+    select
+        asked.place,
+        asked.name,
+        case asked.place
+            {% for holds in conditions.values() -%}
+            when {{ loop.index }} then case when {{ holds }} then people.profile_id end
+            {% endfor %}
+        end as profile_id
+    from {{ ref('profiles') }} as people
+    cross join (
+        {% for name in conditions -%}
+        {{ 'union all ' if not loop.first }}select {{ loop.index }} as place, '{{ name }}' as name
+        {% endfor %}
+    ) as asked
+)
+
 select
-    '{{ name }}' as asked,
-    coalesce({{ joined_texts('people.profile_id', 'people.profile_id') }}, '') as who
-from {{ ref('profiles') }} as people
-where {{ holds }}
-{% endfor %}
+    name as asked,
+    coalesce({{ joined_texts('profile_id', 'profile_id') }}, '') as who
+from met
+group by place, name

@@ -1,4 +1,6 @@
 -- Who meets each operator on a list. One row per condition.
+{{ config(materialized='view') }}
+
 {% set conditions = {
     'includes red': condition('given.items', 'includes', 'red', type='list'),
     'includes Red, case_sensitive': condition('given.items', 'includes', 'Red', type='list', case_sensitive=true),
@@ -16,11 +18,25 @@
     'not_exists': condition('given.items', 'not_exists', type='list'),
 } %}
 
-{% for name, holds in conditions.items() %}
-{{ 'union all' if not loop.first }}
+with met as (
+    select
+        asked.place,
+        asked.name,
+        case asked.place
+            {% for holds in conditions.values() -%}
+            when {{ loop.index }} then case when {{ holds }} then given.profile_id end
+            {% endfor %}
+        end as profile_id
+    from {{ ref('given_values') }} as given
+    cross join (
+        {% for name in conditions -%}
+        {{ 'union all ' if not loop.first }}select {{ loop.index }} as place, '{{ name }}' as name
+        {% endfor %}
+    ) as asked
+)
+
 select
-    '{{ name }}' as asked,
-    coalesce({{ joined_texts('given.profile_id', 'given.profile_id') }}, '') as who
-from {{ ref('given_values') }} as given
-where {{ holds }}
-{% endfor %}
+    name as asked,
+    coalesce({{ joined_texts('profile_id', 'profile_id') }}, '') as who
+from met
+group by place, name

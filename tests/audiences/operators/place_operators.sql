@@ -1,4 +1,6 @@
 -- Who is near a place, or in a region. One row per condition.
+{{ config(materialized='view') }}
+
 {% set conditions = {
     'within_km 1 of Rome': within_km('given.lat', 'given.lon', 41.9028, 12.4964, 1),
     'within_km 470 of Rome': within_km('given.lat', 'given.lon', 41.9028, 12.4964, 470),
@@ -8,11 +10,25 @@
     'region equals lombardia': condition('given.words', 'equals', 'lombardia', type='text'),
 } %}
 
-{% for name, holds in conditions.items() %}
-{{ 'union all' if not loop.first }}
+with met as (
+    select
+        asked.place,
+        asked.name,
+        case asked.place
+            {% for holds in conditions.values() -%}
+            when {{ loop.index }} then case when {{ holds }} then given.profile_id end
+            {% endfor %}
+        end as profile_id
+    from {{ ref('given_values') }} as given
+    cross join (
+        {% for name in conditions -%}
+        {{ 'union all ' if not loop.first }}select {{ loop.index }} as place, '{{ name }}' as name
+        {% endfor %}
+    ) as asked
+)
+
 select
-    '{{ name }}' as asked,
-    coalesce({{ joined_texts('given.profile_id', 'given.profile_id') }}, '') as who
-from {{ ref('given_values') }} as given
-where {{ holds }}
-{% endfor %}
+    name as asked,
+    coalesce({{ joined_texts('profile_id', 'profile_id') }}, '') as who
+from met
+group by place, name
