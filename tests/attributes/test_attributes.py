@@ -17,6 +17,7 @@ import duckdb
 import pytest
 import yaml
 
+from cdp_orchestration.project.attribute_columns import colliding_columns
 from cdp_orchestration.project.parse import _remedy
 from tests.conftest import connect
 from tests.identity.test_identity import copy_of_the_project
@@ -408,6 +409,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("count_of", (ORDER,), {"last_days": 30, "since": "2026-01-01"}, "last_days and since are two windows; keep one"),
     ("count_of", (ORDER,), {"as": "90d"}, "write as='a_name'"),
     ("count_of", (ORDER,), {"as": "profile_id"}, "write as='a_name'"),
+    ("count_of", (ORDER,), {"as": "Is_Known"}, "its column Is_Known has the name of a trait: .*as='Is_Known_of_events'"),
     ("sum_of", (ORDER,), {}, r"property is missing; .*vars\.catalogue\.properties"),
     ("sum_of", (ORDER, "totl"), {}, r"property totl is not declared; there are .*total.* dbt_project\.yml"),
     ("sum_of", (ORDER, "destination"), {}, "property destination is of type text; this needs one of number, money, integer"),
@@ -438,6 +440,24 @@ def test_what_makes_no_sense_is_refused_by_its_name(
     with pytest.raises(ValueError, match=told) as refused:
         attribute("duckdb", kind, *arguments, **options)
     assert str(refused.value).startswith(f"models/4_attributes/value_of_it.sql: {kind}: ")
+
+
+def test_a_column_has_a_name_of_its_own() -> None:
+    """For what no helper made `cdp check` tells it, with both files."""
+
+    def node(name: str, *columns: str) -> dict[str, Any]:
+        return {"name": name, "resource_type": "model", "fqn": ["cdp", "4_attributes", name], "columns": dict.fromkeys(columns),
+                "original_file_path": f"models/4_attributes/{name}.sql"}  # fmt: skip
+
+    nodes = [node("a", "profile_id", "a"), node("b", "profile_id", "A", "Country"), node("is_known")]
+    told = colliding_columns({"nodes": {each["name"]: each for each in nodes}}, ["country"])
+    assert [each.split(" has the name of ")[0] for each in told] == [
+        "models/4_attributes/b.sql: its column 'A'",
+        "models/4_attributes/b.sql: its column 'Country'",
+        "models/4_attributes/is_known.sql: its column 'is_known'",
+    ]
+    assert "of the column a of models/4_attributes/a.sql: " in told[0]
+    assert "of the trait country of dbt_project.yml: " in told[1]
 
 
 def test_a_formula_over_what_is_no_model_is_told_what_it_may_have_meant() -> None:
