@@ -8,8 +8,6 @@ import yaml
 from cdp_orchestration.home import PROJECT_ROOT
 from cdp_orchestration.project.manifest import models
 
-FIXED = ("first_seen_at", "last_seen_at", "is_known")  # of profiles.profiles, beside the traits
-
 
 def declared_traits() -> list[str]:
     """The names of `vars: catalogue: traits` of dbt_project.yml."""
@@ -21,7 +19,6 @@ def colliding_columns(manifest: dict[str, Any], traits: Iterable[str]) -> list[s
     """One text for each column of an attribute that is called like a trait, or like another attribute's column. Letter case does
     not count in a warehouse. What a twin does not list goes by the name of its model."""
     known = {name.lower(): f"the trait {name} of dbt_project.yml: vars: catalogue: traits" for name in traits}
-    known |= {name: f"the column {name} of profiles.profiles" for name in FIXED}
     problems = []
     for name, node in sorted(models(manifest, "4_attributes").items()):
         file = node["original_file_path"]

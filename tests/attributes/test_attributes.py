@@ -42,7 +42,7 @@ def refuse(text: str) -> None:
 
 def attribute(engine: str, kind: str, *arguments: Any, name: str = "value_of_it", **options: Any) -> str:
     context = {
-        "var": lambda name: {"properties": PROPERTIES, "traits": {}}, "ref": lambda name: name, "execute": True,
+        "var": lambda name: {"properties": PROPERTIES, "traits": {"country": "text"}}, "ref": lambda name: name, "execute": True,
         "exceptions": type("Exceptions", (), {"raise_compiler_error": staticmethod(refuse)}),
         "model": {"name": name, "original_file_path": f"models/4_attributes/{name}.sql"},
         "graph": {"nodes": {name: Node(name) for name in ("orders", "visits", "joined_at")}},
@@ -409,7 +409,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("count_of", (ORDER,), {"last_days": 30, "since": "2026-01-01"}, "last_days and since are two windows; keep one"),
     ("count_of", (ORDER,), {"as": "90d"}, "write as='a_name'"),
     ("count_of", (ORDER,), {"as": "profile_id"}, "write as='a_name'"),
-    ("count_of", (ORDER,), {"as": "Is_Known"}, "its column Is_Known has the name of a trait: .*as='Is_Known_of_events'"),
+    ("count_of", (ORDER,), {"as": "Country"}, "its column Country has the name of a trait: .*as='Country_of_events'"),
     ("sum_of", (ORDER,), {}, r"property is missing; .*vars\.catalogue\.properties"),
     ("sum_of", (ORDER, "totl"), {}, r"property totl is not declared; there are .*total.* dbt_project\.yml"),
     ("sum_of", (ORDER, "destination"), {}, "property destination is of type text; this needs one of number, money, integer"),
@@ -449,12 +449,12 @@ def test_a_column_has_a_name_of_its_own() -> None:
         return {"name": name, "resource_type": "model", "fqn": ["cdp", "4_attributes", name], "columns": dict.fromkeys(columns),
                 "original_file_path": f"models/4_attributes/{name}.sql"}  # fmt: skip
 
-    nodes = [node("a", "profile_id", "a"), node("b", "profile_id", "A", "Country"), node("is_known")]
+    nodes = [node("a", "profile_id", "a"), node("b", "profile_id", "A", "Country"), node("country")]
     told = colliding_columns({"nodes": {each["name"]: each for each in nodes}}, ["country"])
     assert [each.split(" has the name of ")[0] for each in told] == [
         "models/4_attributes/b.sql: its column 'A'",
         "models/4_attributes/b.sql: its column 'Country'",
-        "models/4_attributes/is_known.sql: its column 'is_known'",
+        "models/4_attributes/country.sql: its column 'country'",
     ]
     assert "of the column a of models/4_attributes/a.sql: " in told[0]
     assert "of the trait country of dbt_project.yml: " in told[1]

@@ -188,7 +188,7 @@ where
             'the column cannot be called ' ~ column ~ ": write as='a_name' of letters, digits and "
             ~ 'underscores.'
         ) -%}
-    {%- elif column | lower in cdp.profile_column_types() | map('lower') -%}
+    {%- elif column | lower in cdp.catalogue_traits() | map('lower') -%}
         {%- do cdp.refuse_attribute(
             kind,
             'its column ' ~ column ~ ' has the name of a trait: whoever reads both would take one for '
