@@ -9,6 +9,7 @@ from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import current_home
 from cdp_orchestration.identity.protection import unknown_sources
 from cdp_orchestration.identity.rules import check_overrides, identity_rules
+from cdp_orchestration.project.attribute_columns import colliding_columns, declared_traits
 from cdp_orchestration.project.manifest import current_manifest
 from cdp_orchestration.project.mappings import repeated_values
 from cdp_orchestration.project.streams import ARRIVALS, is_table, landed_not_read, sources_of
@@ -29,6 +30,7 @@ def check_definitions() -> list[str]:
         Warehouse(current_home()).check()
     except CdpError as error:
         problems.append(str(error))
+    problems += colliding_columns(manifest, declared_traits())
     for node in declared_syncs(manifest):
         try:
             read_sync(node)

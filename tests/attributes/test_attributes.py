@@ -17,6 +17,7 @@ import duckdb
 import pytest
 import yaml
 
+from cdp_orchestration.project.attribute_columns import colliding_columns
 from cdp_orchestration.project.parse import _remedy
 from tests.conftest import connect
 from tests.identity.test_identity import copy_of_the_project
@@ -41,7 +42,7 @@ def refuse(text: str) -> None:
 
 def attribute(engine: str, kind: str, *arguments: Any, name: str = "value_of_it", **options: Any) -> str:
     context = {
-        "var": lambda name: {"properties": PROPERTIES, "traits": {}}, "ref": lambda name: name, "execute": True,
+        "var": lambda name: {"properties": PROPERTIES, "traits": {"country": "text"}}, "ref": lambda name: name, "execute": True,
         "exceptions": type("Exceptions", (), {"raise_compiler_error": staticmethod(refuse)}),
         "model": {"name": name, "original_file_path": f"models/4_attributes/{name}.sql"},
         "graph": {"nodes": {name: Node(name) for name in ("orders", "visits", "joined_at")}},
@@ -408,6 +409,7 @@ REFUSED: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("count_of", (ORDER,), {"last_days": 30, "since": "2026-01-01"}, "last_days and since are two windows; keep one"),
     ("count_of", (ORDER,), {"as": "90d"}, "write as='a_name'"),
     ("count_of", (ORDER,), {"as": "profile_id"}, "write as='a_name'"),
+    ("count_of", (ORDER,), {"as": "Country"}, "its column Country has the name of a trait: .*as='Country_of_events'"),
     ("sum_of", (ORDER,), {}, r"property is missing; .*vars\.catalogue\.properties"),
     ("sum_of", (ORDER, "totl"), {}, r"property totl is not declared; there are .*total.* dbt_project\.yml"),
     ("sum_of", (ORDER, "destination"), {}, "property destination is of type text; this needs one of number, money, integer"),
@@ -438,6 +440,24 @@ def test_what_makes_no_sense_is_refused_by_its_name(
     with pytest.raises(ValueError, match=told) as refused:
         attribute("duckdb", kind, *arguments, **options)
     assert str(refused.value).startswith(f"models/4_attributes/value_of_it.sql: {kind}: ")
+
+
+def test_a_column_has_a_name_of_its_own() -> None:
+    """For what no helper made `cdp check` tells it, with both files."""
+
+    def node(name: str, *columns: str) -> dict[str, Any]:
+        return {"name": name, "resource_type": "model", "fqn": ["cdp", "4_attributes", name], "columns": dict.fromkeys(columns),
+                "original_file_path": f"models/4_attributes/{name}.sql"}  # fmt: skip
+
+    nodes = [node("a", "profile_id", "a"), node("b", "profile_id", "A", "Country"), node("country")]
+    told = colliding_columns({"nodes": {each["name"]: each for each in nodes}}, ["country"])
+    assert [each.split(" has the name of ")[0] for each in told] == [
+        "models/4_attributes/b.sql: its column 'A'",
+        "models/4_attributes/b.sql: its column 'Country'",
+        "models/4_attributes/country.sql: its column 'country'",
+    ]
+    assert "of the column a of models/4_attributes/a.sql: " in told[0]
+    assert "of the trait country of dbt_project.yml: " in told[1]
 
 
 def test_a_formula_over_what_is_no_model_is_told_what_it_may_have_meant() -> None:
@@ -482,17 +502,25 @@ def test_every_example_of_the_page_runs(tmp_path: Path) -> None:
             f"create table profiles.events ({', '.join(f'{name} {each}' for name, each in columns.items())})"
         )
         connection.execute(
-            "insert into profiles.events by name select 'p' as profile_id, unnest(['track', 'track', 'track', 'track', 'page']) "
-            "as type, unnest(['Order Completed', 'Product Viewed', 'Product Added', 'Trip Searched', null]) as event_name, "
-            f"timestamp '{AS_OF}' as occurred_at, 'web' as source, 'Rome' as destination, 2 as travellers, 310.5 as total, 7 as price"
+            "insert into profiles.events by name select 'p' as profile_id, case when event_name is null then 'page' else 'track' end as type, event_name, "
+            f"timestamp '{AS_OF}' as occurred_at, 'web' as source, 'Rome' as destination, 2 as travellers, 310.5 as total, "
+            "7 as price from (values ('Order Completed'), ('Product Viewed'), ('Product Added'), ('Trip Searched'), "
+            "('Email Opened'), (null)) as told (event_name)"
         )
         for name in ("order_count", "sessions_30d"):
             connection.execute(f"create table attributes.{name} as select 'p' as profile_id, 3::bigint as {name}")
-        found = {}
+        connection.execute(
+            "create table profiles.orders as select 'p' as profile_id, 'paid' as status, 7.0 as amount_usd, "
+            f"timestamp '{AS_OF}' as ordered_at"
+        )
+        found, columns_of = {}, {}
         for path, name, _ in examples:
             cursor = connection.execute((home / "dbt" / "compiled" / "cdp" / path).read_text())
-            assert [column[0] for column in cursor.description or ()] == ["profile_id", name]
+            columns_of[name] = [column[0] for column in cursor.description or ()]
             found[name] = cursor.fetchall()
+    assert columns_of.pop("rfm_of_orders") == ["profile_id", "recency", "frequency", "monetary", "rfm_segment"]
+    assert len(columns_of.pop("app_behaviour")) == 10
+    assert columns_of == {name: ["profile_id", name] for name in columns_of}
     assert found.pop("big_orders_90d") == [("p", 1)]
     assert found.pop("spent_by_destination") == [("p", '{"Rome":{"2":310.5}}')]
     assert found.pop("liked_destination") == [("p", "Rome")]
@@ -501,14 +529,12 @@ def test_every_example_of_the_page_runs(tmp_path: Path) -> None:
 
 
 def test_the_page_names_the_segments_as_rfm_does() -> None:
-    """Every pair of recency and frequency, by the case of models/4_attributes/rfm.sql."""
-    model = (PROJECT / "dbt_project" / "models" / "4_attributes" / "rfm.sql").read_text()
-    case = re.search(r"case\n.*?end", model, re.S)
-    assert case
+    """Every pair of recency and frequency, by the helper's case."""
+    case = rendered("duckdb", "rfm_segment", "recency", "frequency")
     page = (PROJECT / "docs" / "attributes.md").read_text()
     table = [line.strip("| ").split(" | ") for line in page[page.index("| recency |") :].splitlines()[2:6]]
     named = {(int(recency), frequency): name for scores, *names in table for recency in scores.split(", ")
              for frequency, name in enumerate(names, 1)}  # fmt: skip
     with duckdb.connect() as connection:
-        sql = f"select recency, frequency, {case[0]} from range(1, 6) r(recency), range(1, 6) f(frequency)"
+        sql = f"select recency, frequency, {case} from range(1, 6) r(recency), range(1, 6) f(frequency)"
         assert {(recency, frequency): name for recency, frequency, name in connection.execute(sql).fetchall()} == named

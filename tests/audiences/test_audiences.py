@@ -74,6 +74,7 @@ def world() -> Iterator[str]:
             values ('{person}', {str(person in PEOPLE).lower()}, {", ".join(said)})"""
         if email:
             yield f"insert into identity.identifiers values ('email', '{email}', '{person}')"
+    yield "insert into identity.identifiers values ('ios_id', 'i-1', 'slow')"
     properties = {
         name: entry if isinstance(entry, str) else entry["type"]
         for name, entry in VARS["catalogue"]["properties"].items()
@@ -149,6 +150,14 @@ CALLS: list[Call] = [
     ("has_consent", ("gdpr", "email_marketing", "missing"), {}, ALL - {"eager", "buyer"}),
     ("has_identifier", ("email",), {}, {"eager", "buyer"}),
     ("has_identifier", ("email", "ends_with", "@SHOP.example"), {}, {"eager"}),
+    ("has_device", (), {}, {"slow"}),
+    ("has_device", ("android",), {}, set()),
+    ("last_performed", ("Product Added", "within_last", {"hours": 5}), {}, {"right now"}),
+    ("last_performed", ("Product Added", "before_last", 30), {}, {"at the edge", "long ago"}),
+    ("last_performed", ("Product Added", "not_exists"), {}, ALL - ADDED - {"at the edge", "long ago"}),
+    ("last_performed", ("Product Added", "not_within_last", 30), {}, ALL - ADDED),
+    ("first_performed", ("Product Added", "on", "2026-10-31"), {"where": [("price", ">", 100)]}, set()),
+    ("first_performed", ("Product Added", "before_last", 3), {}, {"at the edge", "in the edge", "long ago", "eager", "backwards"}),
     ("performed", ("Product Added",), {}, ADDED),
     ("performed", ("Product Added",), {"all_time": True}, ADDED | {"at the edge", "long ago"}),
     ("performed", ("Product Added",), {"last_hours": 5}, {"right now"}),
@@ -313,6 +322,8 @@ def test_the_examples_of_the_docs_are_audiences(tmp_path: Path) -> None:
         ("performed_sequence", (["Product Added"],), {}, "write two or more"),
         ("same_property", ("X", "X", "destination"), {}, "these are one event"),
         ("has_identifier", ("shoe",), {}, "vars: identity: identifiers"),
+        ("has_device", ("windows",), {}, "write one of android, ios, or nothing for any"),
+        ("last_performed", ("Product Added", ">", 3), {}, "and this is a timestamp; write one of before"),
         ("has_consent", ("gdpr", "ads", "given"), {}, "write granted, denied or missing"),
         ("entered_within", ("vips",), {"days": 0}, "a whole number of days above 0"),
         ("attribute", ("order_count", "order_count", "<", 2), {"missing": "none"}, "missing is none; write a number"),

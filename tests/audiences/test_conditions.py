@@ -1,14 +1,17 @@
 """What each operator of a condition means, on DuckDB and on PostgreSQL; what is refused, and with which words."""
 
+import re
 from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 
 import duckdb
 import pytest
+import yaml
 
 from tests.conftest import connect
 from tests.support.dialects import faults
+from tests.support.harness import PROJECT
 from tests.support.macros import rendered
 
 AS_OF = "2026-11-01 12:00:00"
@@ -221,6 +224,36 @@ def test_each_operator_means_what_the_docs_say(engine: str, request: pytest.Fixt
         for place, (operator, value, more, expected) in enumerate(cases):
             met = {text for of, text, places, _ in rows if of == kind and str(place) in places.split()}
             assert met == set(expected), f"{kind} {operator} {value} {more}"
+
+
+OPERATORS = PROJECT / "tests" / "audiences" / "operators"
+HELPERS = {
+    "place": {"within_km"},
+    "event": {"performed", "first_performed", "last_performed", "performed_sequence", "property_aggregate", "same_property",
+              "abandoned"},
+    "audience": {"member_of", "excluding", "entered_within", "exited_within"},
+    "consent_and_identity": {"has_consent", "has_identifier", "has_device"},
+    "score": {"attribute", "percentile_of", "trait"},
+}  # fmt: skip
+
+
+def test_every_operator_has_a_dbt_unit_test_and_the_page_says_where() -> None:
+    """Which run on both engines (tests/builds/test_models.py). The page names of each operator where, and what a null means."""
+    page = (PROJECT / "docs" / "audiences.md").read_text()
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("|") and "_operators.yml" in line]
+    due = {
+        "date" if kind == "time" else kind: set(names)
+        for kind, names in rendered("duckdb", "operators_of_kinds", context=CONTEXT).items()
+    } | HELPERS
+    assert {f"{kind}_operators" for kind in due} == {file.stem for file in OPERATORS.glob("*.yml")}
+    for kind, operators in due.items():
+        [test] = yaml.safe_load((OPERATORS / f"{kind}_operators.yml").read_text())["unit_tests"]
+        asked = {each["asked"].removeprefix("not ").split(",")[0].split(" ")[0] for each in test["expect"]["rows"]}
+        assert operators <= asked, f"{kind}: {operators - asked}"
+        said = {
+            word for row in rows if f"`{kind}_operators.yml`" in row[3] for word in re.findall(r"`([^`]+)`", row[1])
+        }
+        assert operators <= said, f"{kind}: {operators - said}"
 
 
 def test_a_place_is_within_so_many_kilometres() -> None:

@@ -1,8 +1,10 @@
 """Real data: every purchase of 23,570 CDNOW customers, connected as a source the way the README says."""
 
+import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cdp_orchestration.landing import Landing
@@ -62,6 +64,10 @@ models:
     description: Purchases as orders. One row per landed line.
     config: {materialized: view}
 """
+RFM = """
+-- RFM in one call over a table of purchases. One row per person who ever ordered.
+{{ rfm_of(ref('orders'), at='ordered_at', amount='amount_usd') }}
+"""
 
 
 def project_with_cdnow(folder: Path) -> Path:
@@ -83,13 +89,58 @@ def project_with_cdnow(folder: Path) -> Path:
     (staging / "arrivals.sql").write_text(
         arrivals.replace(known, known + "    ('cdnow', 'purchases'): ref('stg_cdnow__purchases'),\n")
     )
+    (copy / "dbt_project" / "models" / "4_attributes" / "rfm_of_purchases.sql").write_text(RFM)
     return copy
 
 
-def test_people_orders_and_revenue_equal_those_of_the_file(tmp_path: Path) -> None:
-    platform = Platform(tmp_path / "home", project_with_cdnow(tmp_path))
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    folder = tmp_path_factory.mktemp("cdnow")
+    platform = Platform(folder / "home", project_with_cdnow(folder))
     (platform.root / "cdnow").mkdir(parents=True)
     shutil.copy(FILE, platform.root / "cdnow" / FILE.name)
+    platform.run("--no-deliver")
+    return platform
+
+
+def segments() -> dict[tuple[int, int], str]:
+    """The name of each pair of recency and frequency, by the table of the docs."""
+    page = (PROJECT / "docs" / "attributes.md").read_text()
+    table = [line.strip("| ").split(" | ") for line in page[page.index("| recency | frequency 1") :].splitlines()[2:6]]
+    return {
+        (int(recency), frequency): name
+        for scores, *names in table
+        for recency in re.findall(r"\d", scores)
+        for frequency, name in enumerate(names, 1)
+    }
+
+
+def test_rfm_is_what_pandas_computes_from_the_file(platform: Platform) -> None:
+    """Both of the model that scores lifetime values, and of the one call over a table of orders: nobody has a refund here."""
+    bought = pd.read_csv(
+        FILE, sep=r"\s+", skiprows=1, names=["customer", "on", "cds", "dollars"], dtype={"customer": str}
+    )
+    bought["cents"] = (bought["dollars"] * 100).round().astype(int)
+    people = bought.groupby("customer").agg(recency=("on", "max"), frequency=("on", "size"), monetary=("cents", "sum"))
+    assert len(people) == 23570
+    # A fifth of the people is below each step; pandas ranks from 1, equals by the lowest.
+    for column in people:
+        people[column] = ((people[column].rank(method="min") - 1) * 5 // len(people) + 1).astype(int)
+    names = segments()
+    people["segment"] = [names[pair] for pair in zip(people["recency"], people["frequency"], strict=True)]
+    due = {row[0]: row[1:] for row in people.itertuples(name=None)}
+    for model in ("rfm", "rfm_of_purchases"):
+        ours = platform.rows(
+            f"select identifier_value, recency, frequency, monetary, rfm_segment from attributes.{model} "
+            "join identity.identifiers using (profile_id) where identifier_type = 'user_id'"
+        )
+        assert {row[0]: row[1:] for row in ours} == due
+    counted = dict(platform.rows("select rfm_segment, count(*) from attributes.rfm group by all"))
+    assert counted == people["segment"].value_counts().to_dict()
+    assert len(counted) >= 8
+
+
+def test_people_orders_and_revenue_equal_those_of_the_file(platform: Platform) -> None:
     lines = [line.split() for line in FILE.read_text().splitlines()[1:] if line.strip()]
     cents: dict[str, int] = {}
     orders: dict[str, int] = {}
@@ -98,7 +149,6 @@ def test_people_orders_and_revenue_equal_those_of_the_file(tmp_path: Path) -> No
         orders[customer] = orders.get(customer, 0) + 1
     assert (len(lines), len(cents), len(lines) - len({tuple(line) for line in lines})) == (69659, 23570, 255)
 
-    platform.run("--no-deliver")
     assert platform.rows("select fate, count(*) from staging.intake group by all") == [("accepted", 69659)]
     assert platform.rows("select count(*) from profiles.profiles") == [(23570,)]
     ours = {

@@ -188,6 +188,12 @@ where
             'the column cannot be called ' ~ column ~ ": write as='a_name' of letters, digits and "
             ~ 'underscores.'
         ) -%}
+    {%- elif column | lower in cdp.catalogue_traits() | map('lower') -%}
+        {%- do cdp.refuse_attribute(
+            kind,
+            'its column ' ~ column ~ ' has the name of a trait: whoever reads both would take one for '
+            ~ "the other. Rename the model, or write as='" ~ column ~ "_of_events'."
+        ) -%}
     {%- endif -%}
     {{ return(column) }}
 {%- endmacro %}

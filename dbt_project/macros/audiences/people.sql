@@ -111,6 +111,27 @@
     )
 {%- endmacro %}
 
+{# Whether a person has a device that told its id: has_device('ios'), or of any platform. #}
+{% macro has_device(platform=none, people='people') -%}
+    {%- set types = {
+        'android': ['android_id', 'android_idfa'], 'ios': ['ios_id', 'ios_idfa'],
+    } -%}
+    {%- if platform is not none and platform not in types -%}
+        {{ cdp.refuse_condition(
+            'has_device ' ~ platform, 'no such platform is known; write one of '
+            ~ types.keys() | join(', ') ~ ', or nothing for any'
+        ) }}
+    {%- endif -%}
+    {%- set asked = types[platform] if platform else types['android'] + types['ios'] -%}
+    {{ people }}.profile_id in (
+        select identifiers.profile_id
+        from {{ ref('identifiers') }} as identifiers
+        where
+            identifiers.profile_id is not null
+            and identifiers.identifier_type in ({{ cdp.string_literals(asked) }})
+    )
+{%- endmacro %}
+
 {# Whether a number, which is known when the statement is written, meets a condition that was found
    good. #}
 {% macro number_holds(number, operator, value) -%}

@@ -7,9 +7,10 @@ with told as (
         occurred_at,
         received_at,
         arrival,
-        {{ json_text('properties', ['order_id']) }} as order_id,
-        {{ json_text('properties', ['destination']) }} as destination,
-        {{ json_text('properties', ['status']) }} as status,
+        order_id,
+        destination,
+        status,
+        -- An amount is judged by its text and its currency, which a typed column of money has not.
         {{ json_text('properties', ['total']) }} as total,
         {{ json_text('properties', ['revenue']) }} as revenue,
         {{ json_text('properties', ['value']) }} as order_value,
@@ -33,9 +34,9 @@ versions as (
         message_id,
         occurred_at,
         arrival,
-        coalesce({{ not_blank('order_id') }}, message_id) as order_id,
-        {{ not_blank('destination') }} as destination,
-        {{ not_blank('status') }} as status,
+        coalesce(order_id, message_id) as order_id,
+        destination,
+        status,
         {{ first_money(['total_money', 'revenue_money', 'value_money']) }} as money,
         {{ changed_at('updated_text', 'occurred_at', 'received_at') }} as changed_at
     from judged

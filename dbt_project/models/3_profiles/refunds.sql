@@ -6,8 +6,9 @@ with told as (
         occurred_at,
         received_at,
         arrival,
-        {{ json_text('properties', ['refund_id']) }} as refund_id,
-        {{ json_text('properties', ['order_id']) }} as order_id,
+        refund_id,
+        order_id,
+        -- An amount is judged by its text and its currency, which a typed column of money has not.
         {{ json_text('properties', ['total']) }} as total,
         {{ json_text('properties', ['revenue']) }} as revenue,
         {{ json_text('properties', ['value']) }} as refund_value,
@@ -31,8 +32,8 @@ versions as (
         message_id,
         occurred_at,
         arrival,
-        coalesce({{ not_blank('refund_id') }}, message_id) as refund_id,
-        {{ not_blank('order_id') }} as order_id,
+        coalesce(refund_id, message_id) as refund_id,
+        order_id,
         {{ first_money(['total_money', 'revenue_money', 'value_money']) }} as money,
         {{ changed_at('updated_text', 'occurred_at', 'received_at') }} as changed_at
     from judged
