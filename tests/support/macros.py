@@ -65,6 +65,7 @@ def rendered(
 
     class Adapter:
         commit = staticmethod(lambda: None)
+        drop_relation = staticmethod(lambda _: None)
 
         @staticmethod
         def quote(name: str) -> str:

@@ -1,35 +1,73 @@
 {# An attribute worked out for the people who moved alone, and what it notes of that. #}
 
-{# The relations that were written; none where the whole table must be, which then notes so. #}
+{# The relations that were written; none where the whole table must be, by dbt's own `table`, which
+   then notes so. #}
 {% macro recomputed_in_part() -%}
     {%- set recomputed = config.get('meta').recomputed -%}
     {%- set definition = local_md5(sql) -%}
     {%- set existing = load_cached_relation(this) -%}
+    {%- set part = this.incorporate(path={'identifier': this.identifier ~ '__part'}) -%}
+    {%- set query = sql.split('-- kept part\n') -%}
+    {%- set has_part = query | length == 2 -%}
+    {%- set of_people = query[1].split('\n-- end of kept part') if has_part else [sql] -%}
+    {%- set final = query[0] ~ 'select * from ' ~ part ~ of_people[1] if has_part -%}
     {%- set events = 'from ' ~ ref('events') ~ ' as events' -%}
-    {%- if not existing or not existing.is_table or should_full_refresh()
-        or sql.count(events) != 1 or not cdp.may_recompute(definition) -%}
+    {%- set whole = not existing or not existing.is_table or should_full_refresh()
+        or of_people[0].count(events) != 1
+        or not cdp.may_recompute(definition, (recomputed.part or {}).period_days) -%}
+    {%- if whole and not has_part -%}
         {%- do post_hooks.append(
             {'sql': cdp.record_calculation(definition, true), 'transaction': true}
         ) -%}
         {{ return(none) }}
     {%- endif -%}
     {%- set target_relation = this.incorporate(type='table') -%}
+    {%- set moved = cdp.people_who_moved(recomputed.hours) -%}
+    {%- set of_moved = of_people[0] | replace(
+        events,
+        'from (select * from ' ~ cdp.as_built('moved_events') ~ ' where '
+        ~ cdp.moved_for(recomputed.hours) ~ ') as events'
+    ) -%}
     {%- set columns = 'profile_id, ' ~ recomputed.column -%}
-    {%- set of_moved = 'from (select * from ' ~ cdp.as_built('moved_events') ~ ' where '
-        ~ cdp.moved_for(recomputed.hours) ~ ') as events' -%}
     {{ run_hooks(pre_hooks, inside_transaction=false) }}
     {{ run_hooks(pre_hooks, inside_transaction=true) }}
-    {%- call statement('main') -%}
+    {%- if whole -%}
+        {%- call statement('part') -%}
+drop table if exists {{ part }};
+create table {{ part }} as
+{{ of_people[0] }}
+        {%- endcall -%}
+        {%- if existing -%}{%- do adapter.drop_relation(existing) -%}{%- endif -%}
+        {%- call statement('main') -%}{{ create_table_as(false, target_relation, final) }}{%- endcall -%}
+        {%- call statement('note') -%}{{ cdp.record_calculation(definition, true) }}{%- endcall -%}
+    {%- elif has_part -%}
+        {%- call statement('main') -%}
+delete from {{ part }} where profile_id in (
+    {{ moved }}
+);
+insert into {{ part }}
+{{ of_moved }};
+delete from {{ this }};
+insert into {{ this }} ({{ columns }})
+select {{ columns }}
+from (
+    {{ final }}
+) as rows_now;
+{{ cdp.record_calculation(definition, false) }}
+        {%- endcall -%}
+    {%- else -%}
+        {%- call statement('main') -%}
 delete from {{ this }} where profile_id in (
-    {{ cdp.people_who_moved(recomputed.hours) }}
+    {{ moved }}
 );
 insert into {{ this }} ({{ columns }})
 select {{ columns }}
 from (
-    {{ sql | replace(events, of_moved) }}
+    {{ of_moved }}
 ) as rows_now;
 {{ cdp.record_calculation(definition, false) }}
-    {%- endcall -%}
+        {%- endcall -%}
+    {%- endif -%}
     {{ run_hooks(post_hooks, inside_transaction=true) }}
     {%- do adapter.commit() -%}
     {{ run_hooks(post_hooks, inside_transaction=false) }}
@@ -37,8 +75,9 @@ from (
 {%- endmacro %}
 
 {# Whether an attribute's last state is the one that moved_events begins with (or ends with: it is
-   built again), and moved_events is of this moment. #}
-{% macro may_recompute(definition) -%}
+   built again), and moved_events is of this moment. `period_days`: and no such period, counted from
+   1970, has ended since. #}
+{% macro may_recompute(definition, period_days=none) -%}
     {{ return(cdp.scalar(
         'select count(*) as may from ' ~ cdp.as_built('calculated') ~ ' as own'
         ~ ' inner join ' ~ cdp.as_built('calculated') ~ " as pool on pool.relation = 'moved_events'"
@@ -48,6 +87,8 @@ from (
         ~ ' and pool.write_id = ' ~ cdp.last_write()
         ~ ' and ((own.write_id = pool.since_write_id and own.as_of = pool.since_as_of)'
         ~ ' or (own.write_id = pool.write_id and own.as_of = pool.as_of))'
+        ~ (' and floor(' ~ cdp.lives_since_1970('own.as_of', period_days) ~ ') = floor('
+        ~ cdp.lives_since_1970('build.as_of', period_days) ~ ')' if period_days else '')
     ) == 1) }}
 {%- endmacro %}
 
@@ -71,7 +112,8 @@ from {{ cdp.as_built('current_build') }} as build
    them. For is_attribute. #}
 {% macro recomputed_rows(relation) -%}
     {%- set node = graph.nodes.get('model.cdp.' ~ relation.identifier) if execute -%}
-    {%- if not node or node.config.materialized != 'attribute' or not cdp.looks_at_this_build() -%}
+    {%- if not node or node.config.materialized != 'attribute' or node.config.meta.recomputed.part
+        or not cdp.looks_at_this_build() -%}
         {{ return(none) }}
     {%- endif -%}
     {%- set in_part = cdp.scalar(

@@ -45,8 +45,11 @@ where
 {%- endmacro %}
 
 {# The same, of a call that makes sense, and what its column is called: {events, column, type}.
-   `types`: the types of property that fit the kind; `more`: options that this kind alone has. #}
-{% macro matching(kind, event, options, property=none, types=[], keys=[], more=[]) -%}
+   `types`: the types of property that fit the kind; `more`: options that this kind alone has;
+   `part`: of a kind with a kept_part, {} or {period_days: how long it stays}. #}
+{% macro matching(
+    kind, event, options, property=none, types=[], keys=[], more=[], part=none
+) -%}
     {%- set known = ['types', 'where', 'as', 'keep_emptied'] + cdp.windows() + more -%}
     {%- for option in options if option not in known -%}
         {%- do cdp.refuse_attribute(
@@ -78,7 +81,7 @@ where
     {%- endfor -%}
     {%- set events = cdp.matching_events(kind, event, property if types else none, keys, options) -%}
     {%- set column = cdp.attribute_column(kind, options) -%}
-    {%- do cdp.recompute_by_itself(kind, event, of_types, options, column, events) -%}
+    {%- do cdp.recompute_by_itself(kind, event, of_types, options, column, events, part) -%}
     {{ return({'events': events, 'column': column, 'type': type}) }}
 {%- endmacro %}
 

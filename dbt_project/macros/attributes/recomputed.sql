@@ -8,27 +8,39 @@
 
    An attribute whose last state is that of the build before reads moved_events in the place of
    events, and replaces the rows of the people in it (materializations/attribute.sql). Any other is
-   worked out whole: one that is new, was changed, or missed a build. #}
+   worked out whole: one that is new, was changed, or missed a build.
+
+   What changes with the clock is kept in two steps (kept_part): the part that does not, as a table
+   beside the attribute (`<name>__part`), which is recomputed like that, and over it the attribute,
+   which is worked out whole. #}
 
 {# Where one transaction writes several relations; elsewhere attributes are plain tables. #}
 {% macro attributes_are_kept() -%}
     {{ return(target.type in ('duckdb', 'postgres')) }}
 {%- endmacro %}
 
-{# Kinds whose value for a person depends on that person's events in the window alone: neither on
-   the clock otherwise, nor on other people. #}
+{# Kinds whose value for a person (or whose kept_part) depends on that person's events in the window
+   alone: neither on the clock otherwise, nor on other people. #}
 {% macro kinds_of_own_events() -%}
     {{ return([
         'count_of', 'unique_count_of', 'sum_of', 'average_of', 'min_of', 'max_of',
         'first_value_of', 'last_value_of', 'first_time_of', 'last_time_of', 'most_frequent_of',
-        'unique_list_of', 'map_of', 'sessions_of',
+        'unique_list_of', 'map_of', 'sessions_of', 'decayed_sum_of',
     ]) }}
+{%- endmacro %}
+
+{# The select of a kind's part that does not change with the clock (or does when a period of
+   `period_days` since 1970 ends, and then for everybody), with a row per person. #}
+{% macro kept_part(part_sql) -%}
+-- kept part
+{{ part_sql }}
+-- end of kept part
 {%- endmacro %}
 
 {# When dbt parses a model that is one call of such a kind: what its rows depend on goes into its
    meta as `recomputed`: {column, hours (the ends of the window, before as_of), names, types (of the
-   events), columns (of events)}. `events`: the select of the matching events. #}
-{% macro recompute_by_itself(kind, names, types, options, column, events) -%}
+   events), columns (of events), part}. `events`: the select of the matching events. #}
+{% macro recompute_by_itself(kind, names, types, options, column, events, part) -%}
     {%- if not execute and cdp.attributes_are_kept() and kind in cdp.kinds_of_own_events()
         and not cdp.conditions_on_the_clock(options) and cdp.is_one_call(model['raw_code'], kind) -%}
         {%- set columns = ['profile_id', 'arrival', 'occurred_at'] -%}
@@ -43,6 +55,7 @@
                 'names': names,
                 'types': types,
                 'columns': columns | select('in', cdp.columns_of_events()) | list,
+                'part': part,
             }}
         ) -%}
         {#- Built before, though the query does not name it. -#}
