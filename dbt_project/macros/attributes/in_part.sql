@@ -112,8 +112,8 @@ from {{ cdp.as_built('current_build') }} as build
    them. For is_attribute. #}
 {% macro recomputed_rows(relation) -%}
     {%- set node = graph.nodes.get('model.cdp.' ~ relation.identifier) if execute -%}
-    {%- if not node or node.config.materialized != 'attribute' or node.config.meta.recomputed.part
-        or not cdp.looks_at_this_build() -%}
+    {%- if not node or node.config.materialized != 'attribute'
+        or node.config.meta.recomputed.part is not none or not cdp.looks_at_this_build() -%}
         {{ return(none) }}
     {%- endif -%}
     {%- set in_part = cdp.scalar(
