@@ -62,7 +62,10 @@ def test_the_worlds_have_every_kind_that_is_recomputed() -> None:
     ("text", "is_it"),
     [
         ("{{ count_of('a') }}", True),
-        ("-- What (it) is.\n{# And {{ why }}. #}\n{{- cdp.count_of(\n    'a) }} b', where=[('total', '>', 1)]\n) -}}\n", True),
+        (
+            "-- What (it) is.\n{# And {{ why }}. #}\n{{- cdp.count_of(\n    'a) }} b', where=[('total', '>', 1)]\n) -}}\n",
+            True,
+        ),
         ("{{ config(tags=['a']) }}\n{{ count_of(\"it's\", last_days=(3)) }}", True),
         ("{{ config(materialized='view') }}\n{{ count_of('a') }}", False),
         ("{{ count_of('a') }} limit 3", False),
@@ -190,7 +193,9 @@ class Attribute:
 @cache
 def written(engine: str) -> tuple[str, str]:
     """The statements that write profiles.events in part, and its hook."""
-    replaced = "delete from events where arrival in (select arrival from written); insert into events select * from written"
+    replaced = (
+        "delete from events where arrival in (select arrival from written); insert into events select * from written"
+    )
     given = context(engine, get_incremental_delete_insert_sql=lambda _: replaced)
     tables = SimpleNamespace(target_relation="events", temp_relation="written")
     strategy = rendered(engine, "get_incremental_recorded_sql", tables, context=given)
@@ -286,7 +291,15 @@ sent = st.tuples(
 
 # What is there at the beginning: of each kind at each end of a window.
 FIRST = [
-    (number % DEVICES, timedelta(hours=-hours, seconds=number % 3 - 1), name, "web", 0.7, ["Rome", "Bari"][number % 2], 2)
+    (
+        number % DEVICES,
+        timedelta(hours=-hours, seconds=number % 3 - 1),
+        name,
+        "web",
+        0.7,
+        ["Rome", "Bari"][number % 2],
+        2,
+    )
     for number, (hours, name) in enumerate((hours, name) for hours in EDGES for name in (ORDER, SEARCH, VIEW, None))
 ]
 
