@@ -45,7 +45,7 @@ test-fast: $(VENV)/ready  ## What a person runs between edits: no builds, no ser
 
 # Long forms of what `make test` holds in short: they run before an issue is called resolved.
 proof: $(VENV)/cloud  ## The long tests: many worlds, long fuzz, millions of events, Spark (an hour)
-	@CDP_PROOF=$${CDP_PROOF:-1} $(BIN)/python -m pytest -n 2 --dist loadfile tests/identity/test_identity.py tests/staging/test_any_record.py \
+	@CDP_PROOF=$${CDP_PROOF:-1} $(BIN)/python -m pytest -n 2 --dist loadfile tests/identity/test_identity.py tests/staging/test_any_record.py tests/attributes/test_recomputed.py \
 		tests/delivery/test_delivery_crash.py tests/delivery/test_delivery_property.py tests/engines/test_postgres_crash.py $(ARGS)
 	@$(BIN)/python -m tests.bench.layers 1000000
 	@$(MAKE) --no-print-directory test-spark
@@ -75,6 +75,7 @@ bench: $(VENV)/bench  ## Time every layer of a build against a floor measured in
 	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.identity $${EVENTS:-1000000}
 	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.passes
 	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.history
+	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.attributes $${EVENTS:-1000000}
 
 # Two at once: each reads its half of the models (the first is of the longest ones) with one process.
 SQLFLUFF := $(BIN)/sqlfluff lint --disable-progress-bar

@@ -22,6 +22,16 @@ def relations_of(manifest: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def _with_parts(manifest: dict[str, Any]) -> dict[str, str]:
+    """With the tables that attributes keep beside themselves (macros/attributes/in_part.sql)."""
+    parts = {
+        f"{node['schema']}.{node['alias']}__part": "table"
+        for node in manifest["nodes"].values()
+        if ((node["config"].get("meta") or {}).get("recomputed") or {}).get("part") is not None
+    }
+    return relations_of(manifest) | parts
+
+
 def models_of(manifest: dict[str, Any], schema: str) -> list[str]:
     """Names of the relations that a layer has in the manifest, sorted."""
     return sorted(name.partition(".")[2] for name in relations_of(manifest) if name.startswith(f"{schema}."))
@@ -31,14 +41,14 @@ def remember(home: Home, manifest: dict[str, Any]) -> None:
     """Note the relations of a manifest that is, or was, built in this home."""
     known = _all(home)
     before = dict(known.get(target(), {}))
-    known[target()] = {**before, **relations_of(manifest)}
+    known[target()] = {**before, **_with_parts(manifest)}
     if known[target()] != before:
         _write(home, known)
 
 
 def left_behind(home: Home, manifest: dict[str, Any]) -> dict[str, str]:
     """'schema.name' -> 'view' or 'table' of the relations that only earlier manifests of this home name."""
-    current = relations_of(manifest)
+    current = _with_parts(manifest)
     return {name: kind for name, kind in sorted(_all(home).get(target(), {}).items()) if name not in current}
 
 

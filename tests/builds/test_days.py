@@ -53,6 +53,8 @@ OBSERVED = {
     "changes": 'select audience, profile_id, change, "at" from audiences.changes',
     "ledger": "select sync, row_key, operation, status, payload_hash, idempotency_key from activation.deliveries",
 }
+# A rebuild works everything out whole.
+IN_PART = {"calculated": "select relation, is_whole from profiles.calculated"}
 
 
 def seen(platform: Platform, queries: dict[str, str]) -> dict[str, list[str]]:
@@ -181,7 +183,7 @@ def on_postgres(
     steps = [seen(p.platform, AGREE | OBSERVED)]
     shutil.copytree(landed / "landing", p.platform.root / "landing", dirs_exist_ok=True)
     p.build(DAY_2)
-    steps.append(seen(p.platform, AGREE | OBSERVED))
+    steps.append(seen(p.platform, AGREE | OBSERVED | IN_PART))
     p.build(DAY_2, "--full-refresh")
     steps.append(seen(p.platform, AGREE | OBSERVED))
     return p, steps
@@ -196,6 +198,15 @@ def test_postgres_agrees_with_duckdb(
     assert day_1[name] == ways["first"][name]  # type: ignore[index]
     assert day_2[name] == expected
     assert rebuilt[name] == expected
+
+
+def test_on_the_second_day_attributes_were_recomputed_in_part(
+    ways: dict[str, Way], on_postgres: tuple[Way, list[dict[str, list[str]]]]
+) -> None:
+    found = seen(ways["a"].platform, IN_PART)["calculated"]
+    assert found == on_postgres[1][1]["calculated"]
+    assert "('trips_searched_30d', False)" in found
+    assert not [relation for relation in found if relation.endswith("True)")]
 
 
 def test_the_destinations_hold_the_same_from_postgres(

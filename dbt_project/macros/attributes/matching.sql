@@ -5,10 +5,9 @@
    (last_days, last_hours, since, between_days; left out: all time); as: the name of the column
    (left out: the model's); keep_emptied=false: no row for whom the window emptied. #}
 
-{# A row for each event of a known person up to as_of: profile_id, arrival, message_id, and, null
-   for an event outside of the window, `happened_at` and `value` (the property). Events before the
-   window stay because their person has a row, an emptied one. `keys`: more properties, as key_1
-   and so on. #}
+{# A row for each event of a known person up to as_of: profile_id, arrival, and, null for an event
+   outside of the window, `happened_at` and `value` (the property). Events before the window stay
+   because their person has a row, an emptied one. `keys`: more properties, as key_1 and so on. #}
 {% macro matching_events(kind, event, property, keys, options) -%}
 {%- set seen = cdp.window(kind, options) -%}
 {%- set emptied = seen and options.get('keep_emptied') is not false -%}
@@ -17,7 +16,6 @@
 select
     events.profile_id,
     events.arrival,
-    events.message_id,
     {{ opening }}events.occurred_at{{ ending }} as happened_at
     {%- if property %},
     {{ opening }}events.{{ cdp.column_name(property) }}{{ ending }} as value
@@ -47,8 +45,11 @@ where
 {%- endmacro %}
 
 {# The same, of a call that makes sense, and what its column is called: {events, column, type}.
-   `types`: the types of property that fit the kind; `more`: options that this kind alone has. #}
-{% macro matching(kind, event, options, property=none, types=[], keys=[], more=[]) -%}
+   `types`: the types of property that fit the kind; `more`: options that this kind alone has;
+   `part`: of a kind with a kept_part, {} or {period_days: how long it stays}. #}
+{% macro matching(
+    kind, event, options, property=none, types=[], keys=[], more=[], part=none
+) -%}
     {%- set known = ['types', 'where', 'as', 'keep_emptied'] + cdp.windows() + more -%}
     {%- for option in options if option not in known -%}
         {%- do cdp.refuse_attribute(
@@ -78,11 +79,10 @@ where
     {%- for key in keys -%}
         {%- do cdp.fitting_type(kind, 'by', key, cdp.key_types()) -%}
     {%- endfor -%}
-    {{ return({
-        'events': cdp.matching_events(kind, event, property if types else none, keys, options),
-        'column': cdp.attribute_column(kind, options),
-        'type': type,
-    }) }}
+    {%- set events = cdp.matching_events(kind, event, property if types else none, keys, options) -%}
+    {%- set column = cdp.attribute_column(kind, options) -%}
+    {%- do cdp.recompute_by_itself(kind, event, of_types, options, column, events, part) -%}
+    {{ return({'events': events, 'column': column, 'type': type}) }}
 {%- endmacro %}
 
 {# The type of a property; stops where nobody declared it, or where its type does not fit. #}

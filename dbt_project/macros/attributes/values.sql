@@ -63,8 +63,7 @@ from (
             order by
                 case when value is null then 1 else 0 end,
                 happened_at {{ direction }},
-                arrival {{ direction }},
-                message_id {{ direction }}
+                arrival {{ direction }}
         ) as place
     from (
         {{ of.events }}

@@ -1,7 +1,12 @@
 -- Every message with the person it belongs to now. One row per message; profile_id is null where
 -- nobody is known. A build adds new messages and rewrites those whose person changed
 -- (known by their arrival, a number: comparing ids would take a build longer than writing them).
-{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='arrival') }}
+{{ config(
+    materialized='incremental', unique_key='arrival',
+    incremental_strategy='recorded' if attributes_are_kept() else 'delete+insert',
+    post_hook='{{ record_whole_write() }}'
+) }}
+-- depends_on: {{ ref('touched') }}
 -- depends_on: {{ ref('merges') }}
 
 {% set properties = catalogue_properties() %}

@@ -43,11 +43,13 @@ where
 ) }}
 {% endtest %}
 
-{# An attribute: a row is a person's, and a person has one at most. #}
+{# An attribute: a row is a person's, and a person has one at most. Of one that is recomputed in part,
+   the check looks at the rows of this build, as `holds` does. #}
 {% test is_attribute(model, never_null=[], unique=[], accepted_values={}) %}
 {{ cdp.broken_promises(
     model, ['profile_id'] + never_null, ['profile_id'] + unique, accepted_values,
-    {'profile_id': {'to': ref('profiles'), 'field': 'profile_id'}}
+    {'profile_id': {'to': ref('profiles'), 'field': 'profile_id'}},
+    this_build=cdp.recomputed_rows(model)
 ) }}
 {% endtest %}
 
