@@ -37,7 +37,7 @@ class Changed:
 
     def sentence(self) -> str:
         """Which definitions changed, and what is recomputed: the models that would otherwise only add to their rows."""
-        made = f"recomputing {', '.join(self.kept)} and what follows; identity stays as it is."
+        made = f"recomputing {', '.join(_few(self.kept))} and what follows; identity stays as it is."
         if not self.because:
             return f"Nothing says by which definitions these were made to their end: {made}"
         return f"Definitions changed since the last build ({'; '.join(_few(self.because))}): {made}"
