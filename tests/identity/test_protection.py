@@ -143,3 +143,11 @@ def test_an_ordinary_message_is_looked_up_by_its_set() -> None:
             "as messages(source, arrival, identifiers) order by arrival"
         ).fetchall()
     assert found == [("[a]",), ("update_only 8",), (None,)]
+
+
+def test_whoever_asks_whose_a_message_is_asks_by_its_key() -> None:
+    """Joined on the identifiers alone, a protected message would belong to whom an ordinary one with the same belongs."""
+    asking = {file.name: file.read_text() for file in (PROJECT / "dbt_project").rglob("*.sql")}
+    asking = {name: text for name, text in asking.items() if re.search(r"ref\(['\"]set_owners['\"]\)", text)}
+    assert {"events.sql", "traits.sql", "consents.sql", "evidence.sql", "health.sql"} <= asking.keys()
+    assert [name for name, text in asking.items() if "owner_key(" not in text] == []
