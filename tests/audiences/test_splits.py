@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from tests.conftest import connect
+from tests.support.dialects import faults
 from tests.support.macros import rendered
 
 FIRST = datetime(2026, 11, 1)
@@ -331,3 +332,28 @@ def test_a_split_needs_its_column_in_the_twin() -> None:
         Refused, match=r"5_audiences/offer\.sql: variant_of: the twin does not declare its column: add `- name: var"
     ):
         rendered("duckdb", "variant_of", {"a": 50, "b": 50}, context=context("duckdb", "offer"))
+
+
+@pytest.mark.parametrize("engine", ["snowflake", "bigquery", "databricks"])
+def test_other_engines_take_what_audiences_write(engine: str) -> None:
+    """As far as can be told without the engine: a statement at a time, and current_members is a view there."""
+    sent: list[str] = []
+    rules = {"priority_lists": {"winback": ["top", "vips"]}, "excluded": ["blocked"]}
+    given = context(engine, split=True, rules=rules) | {"statement": lambda *_, caller, **__: sent.append(caller()) or ""}
+    spoken = "spark" if engine == "databricks" else engine
+    # Spark over Parquet, whose rows stay, has its own words for lists.
+    hooks = [rendered(engine, "give_way", context=given), rendered(spoken, "record_audience", context=given)]
+    jumps = rendered(spoken, "audience_jumps", "audiences.sizes", context=given)
+    dealt = rendered(spoken, "variant_of", {"a": 50, "b": 50}, context=given)
+    found = {sql: faults(sql, engine) for sql in [*hooks, *sent, jumps, f"select {dealt} as variant from people"]}
+    assert {sql: wrong for sql, wrong in found.items() if wrong} == {}
+    written = [sql.split("(")[0].split()[-1] for sql in [*sent, hooks[1]]]
+    assert written == ["audiences.changes", "audiences.variant_collisions", "audiences.sizes"]
+
+
+def test_spark_over_parquet_says_what_to_write_instead_of_a_list() -> None:
+    given = context("spark", rules={"priority_lists": {"winback": ["top", "vips"]}})
+    with pytest.raises(
+        Refused, match=r"5_audiences/vips\.sql: vars: audiences: on Spark .* write `excluding\('top'\)` into"
+    ):
+        rendered("spark", "give_way", context=given)

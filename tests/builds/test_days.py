@@ -51,6 +51,7 @@ AGREE = {
 }
 OBSERVED = {
     "changes": 'select audience, profile_id, change, "at" from audiences.changes',
+    "sizes": 'select audience, members, entered, exited, "at" from audiences.sizes where entered + exited > 0',
     "ledger": "select sync, row_key, operation, status, payload_hash, idempotency_key from activation.deliveries",
 }
 # A rebuild works everything out whole.

@@ -23,7 +23,7 @@
 
 {# A person's place from 0 to 9,999 under a salt. #}
 {% macro place_of(salt, person) -%}
-    mod({{ cdp.hash64(cdp.text_literal(salt ~ '|') ~ ' || ' ~ person) }}, 10000)
+    {{ cdp.remainder(cdp.hash64(cdp.text_literal(salt ~ '|') ~ ' || ' ~ person), 10000) }}
 {%- endmacro %}
 
 {# [(variant, the first place that is behind it), …], in hundredths of a per cent. #}

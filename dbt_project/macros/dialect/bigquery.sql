@@ -216,3 +216,7 @@ cross join unnest(json_query_array(arrays.{{ column }})) as item with offset as 
     ) -%}
     ({{ columns | join(', ') }})
 {%- endmacro %}
+
+{% macro bigquery__remainder(number, by) -%}
+    mod({{ number }}, {{ by }})
+{%- endmacro %}

@@ -123,3 +123,12 @@
     {%- set shorter = cdp.replaced_pattern(digits, '([.][0-9]*[1-9])0+$', '\\1') -%}
     case when {{ expression }} = 0 then '0' else {{ cdp.replaced_pattern(shorter, '[.]0+$', '') }} end
 {%- endmacro %}
+
+{# What is left of a whole number that is divided by another one. #}
+{% macro remainder(number, by) -%}
+    {{ return(adapter.dispatch('remainder', 'cdp')(number, by)) }}
+{%- endmacro %}
+
+{% macro default__remainder(number, by) -%}
+    ({{ number }}) % {{ by }}
+{%- endmacro %}

@@ -4,7 +4,8 @@
 {{ config(materialized='incremental', incremental_strategy='append', full_refresh=false) }}
 
 {% if is_incremental() %}
-select * from {{ this }}
+select *
+from {{ this }}
 where 1 = 0
 {% else %}
 with moved as (
