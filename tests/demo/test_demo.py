@@ -17,7 +17,7 @@ from cdp_orchestration.demo.run import _refuse_to_go_back
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing, Page, Record
-from cdp_orchestration.project.manifest import ABOUT_AUDIENCES
+from cdp_orchestration.project.manifest import audience_files
 from tests.builds.test_days import AGREE, OBSERVED, seen
 from tests.support.harness import PROJECT, Platform
 
@@ -153,8 +153,7 @@ def test_the_second_run_changes_nothing(demo: Demo) -> None:
 
 def test_every_audience_has_members_and_destinations_hold_what_they_should(demo: Demo) -> None:
     sizes = dict(demo.rows("select audience, count(*) from audiences.memberships where exited_at is null group by all"))
-    audiences = {file.stem for file in (PROJECT / "dbt_project/models/5_audiences").glob("*.sql")}
-    assert sizes.keys() == audiences - {*ABOUT_AUDIENCES}
+    assert sizes.keys() == {file.stem for file in audience_files(PROJECT)}
     assert all(sizes.values())
     wanted = {key for (key,) in demo.rows("select row_key from activation.newsletter_to_crm")}
     state = json.dumps(held_by_the_receiver(demo))

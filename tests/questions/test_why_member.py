@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from cdp_orchestration.project.manifest import ABOUT_AUDIENCES
+from cdp_orchestration.project.manifest import audience_files
 from tests.builds.test_bad_input import copied_project
 from tests.support.harness import PROJECT, Platform
 
 EXPLAINED = ["by_hand", "cart_abandoners", "high_intent", "lapsing_customers", "newsletter_subscribers", "vips"]
-AUDIENCES = {file.stem for file in (PROJECT / "dbt_project/models/5_audiences").glob("*.sql")} - {*ABOUT_AUDIENCES}
+AUDIENCES = {file.stem for file in audience_files(PROJECT)}
 
 BY_HAND = """with buyers as (select * from {{ ref('lifetime_value') }})
 select people.profile_id

@@ -32,7 +32,8 @@ identifies as (
         messages.context_traits,
         set_owners.profile_id
     from {{ ref('messages') }} as messages
-    left join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = messages.identifiers
+    left join {{ ref('set_owners') }} as set_owners
+        on set_owners.identifiers = {{ owner_key('messages') }}
     where messages.type = 'identify'
 ),
 
