@@ -226,9 +226,13 @@ def manifest(platform: Platform) -> dict[str, Any]:
     return found
 
 
+# How attributes are recomputed in part, which they are not on Spark.
+OF_INCREMENTS = {"profiles.touched", "profiles.moved_events", "profiles.calculated"}
+
+
 def test_every_relation_is_the_same_row_by_row(ways: tuple[Way, Way], compared: duckdb.DuckDBPyConnection) -> None:
     expected, found = relations(compared, "ducks"), relations(compared, "sparks")
-    assert set(found) == set(expected)
+    assert set(found) == {relation for relation in expected if not relation.endswith("__part")}
     nodes = manifest(ways[1].platform)["nodes"].values()
     assert {
         f"{n['schema']}.{n['name']}"
@@ -237,6 +241,8 @@ def test_every_relation_is_the_same_row_by_row(ways: tuple[Way, Way], compared: 
     } <= set(found)
     told, rows = {}, 0
     for relation, columns in expected.items():
+        if relation in OF_INCREMENTS or relation.endswith("__part"):
+            continue
         names = [name for name in columns if name not in OF_A_BUILD]
         # A share is a quotient: of decimals on Spark.
         shown = ", ".join("round(amount, 9) as amount" if name == "amount" else f'"{name}"' for name in names)
