@@ -1,0 +1,174 @@
+"""Makes a scratch warehouse: a home of its own, filled by dbt, gone when the block ends unless it is to be kept."""
+
+import json
+import logging
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cdp_orchestration import disk
+from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.errors import CdpError, NeedsAPerson, disk_full, is_disk_full
+from cdp_orchestration.home import PROJECT_ROOT, Home
+from cdp_orchestration.landing import Landing
+from cdp_orchestration.landing.snapshot import snapshot
+from cdp_orchestration.project.dbt_process import WarmDbt
+from cdp_orchestration.scratch import databases
+from cdp_orchestration.scratch.moment import Moment
+from cdp_orchestration.warehouse import Reading, Warehouse
+
+log = logging.getLogger("cdp")
+
+NOTE = "scratch.json"  # a home that has it is nobody's own: it is not pulled into, and nothing is delivered from it
+QUIET_DBT = {"DBT_WRITE_JSON": "false", "DBT_LOG_LEVEL_FILE": "info"}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A dbt project: where it is, its parse (partial_parse.msgpack), and the manifest that the parse gave."""
+
+    root: Path
+    parse: Path
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """A scratch warehouse: its home, and the name of its database where the engine has one."""
+
+    home: Home
+    database: str
+    manifest: dict[str, Any]
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """While open, this process finds the scratch warehouse where it would find the real one."""
+        with _environment({"CDP_HOME": str(self.home.root), **databases.variables(self.database)}):
+            yield
+
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        with self.entered(), Warehouse(self.home).reading() as connection:
+            yield connection
+
+    def compiled(self, model: str) -> str:
+        """The SQL of a model that was built here."""
+        node = next(node for node in self.manifest["nodes"].values() if node["name"] == model)
+        return (self.home.dbt_target / "compiled" / node["package_name"] / node["original_file_path"]).read_text()
+
+    def where(self) -> str:
+        with self.entered():
+            return Warehouse(self.home).where()
+
+
+@contextmanager
+def scratch_warehouse(
+    home: Home, moment: Moment, models: Sequence[str], dbt: WarmDbt, project: Project, keep: Path | None = None
+) -> Iterator[Scratch]:
+    """A warehouse with these models (dbt's selectors) and all that they read, built for the moment. `dbt`: a process to do it.
+
+    `keep`: the folder to build it in, which stays; else it is gone afterwards, whatever happened. Raises CdpError with dbt's
+    words where a model fails.
+    """
+    name = f"cdp_scratch_{secrets.token_hex(6)}"
+    root = (keep or home.root / "scratch" / name).absolute()
+    if keep and root.exists() and any(root.iterdir()):
+        raise NeedsAPerson(f"--keep {keep}: is not empty. Name a folder that is not there yet.")
+    scratch, kept = Scratch(Home(root), name, project.manifest), False
+    with ExitStack() as alive:
+        with disk.held(home.root / "scratch" / ".lock"):  # nobody takes it for a dead one before it has its own lock
+            _sweep(home)
+            root.mkdir(parents=True, exist_ok=True)
+            alive.enter_context(disk.held(root / ".lock"))
+        try:
+            _note(scratch, home, moment)
+            databases.make(name)
+            _fill(scratch, home, moment, models, dbt, project)
+            kept = keep is not None
+            yield scratch
+        finally:
+            if not kept:
+                _remove(root, name)
+
+
+def _note(scratch: Scratch, home: Home, moment: Moment) -> None:
+    note = {"of": str(home.root), "as_of": moment.as_of, "through_batch_seq": moment.through,
+            **databases.variables(scratch.database)}  # fmt: skip
+    (scratch.home.root / NOTE).write_text(json.dumps(note) + "\n")
+
+
+def _fill(
+    scratch: Scratch, home: Home, moment: Moment, models: Sequence[str], dbt: WarmDbt, project: Project
+) -> None:
+    landing = snapshot(Landing(home.landing), scratch.home.landing, moment.through)
+    streams = sorted(
+        (source["source_name"], source["name"])
+        for source in project.manifest["sources"].values()
+        if source["source_name"] != "cdp"
+    )
+    for stream in streams:
+        landing.prepare(*stream)
+    Ledger(scratch.home.deliveries).prepare()
+    with scratch.entered():
+        Warehouse(scratch.home).load(streams)
+        environment = {
+            **os.environ, **QUIET_DBT, "CDP_AS_OF": moment.as_of, "CDP_BUILD_ID": scratch.database, "CDP_RULES_FINGERPRINT": "",
+            "CDP_LEFT_BEHIND": "{}",
+        }  # fmt: skip
+    run_dbt(
+        dbt, project, scratch.home.dbt_target, environment,
+        ["build", "--resource-type", "model", "--resource-type", "seed", "--select", *(f"+{model}" for model in models),
+         "--exclude", "6_activation"],
+    )  # fmt: skip
+
+
+def run_dbt(dbt: WarmDbt, project: Project, folder: Path, environment: dict[str, str], arguments: list[str]) -> None:
+    """Raises CdpError with what dbt says where it fails."""
+    command = [
+        "dbt", "--no-use-colors", "--quiet", *arguments, "--project-dir", str(project.root),
+        "--profiles-dir", str(PROJECT_ROOT / "profiles"), "--target-path", str(folder), "--log-path", str(folder),
+    ]  # fmt: skip
+    dbt.start(command, environment, PROJECT_ROOT, project.parse if project.manifest else None)
+    said = dbt.stdout.read().decode(errors="replace")
+    if dbt.wait() == 0:
+        return
+    if is_disk_full(said):
+        raise disk_full(folder)
+    raise CdpError(f"The scratch warehouse could not be built. dbt says:\n{said.strip()[-3000:]}")
+
+
+def _sweep(home: Home) -> None:
+    """What killed processes left."""
+    for root in (home.root / "scratch").glob("cdp_scratch_*"):
+        with disk.if_free(root / ".lock") as free:
+            if free:
+                _remove(root, root.name)
+
+
+def _remove(root: Path, name: str) -> None:
+    """Where the server does not let go of the database, the folder stays, and the next one tries again."""
+    try:
+        databases.drop(name)
+    except Exception as error:  # it must not hide what went wrong before
+        log.warning(f"The scratch database {name} is still there: {' '.join(str(error).split())}")
+        return
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
