@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from cdp_orchestration.cli.command import OUT, main
+from cdp_orchestration.cli.command import ERR, OUT, main
 from cdp_orchestration.cli.start import quiet_output, ready_home
 from cdp_orchestration.cli.tables import show
 
@@ -27,3 +27,32 @@ def at(time: str, names: tuple[str, ...], through: int | None, keep: Path | None
     home = ready_home()
     with quiet_output(home.root / "logs" / "cdp.log") as terminal:
         show(answer(home, time, names, through, keep), Console(file=terminal, width=OUT.width, highlight=False))
+
+
+@main.command("audience-diff")
+@click.argument("names", metavar="[AUDIENCE]...", nargs=-1)
+@click.option("--base", required=True, metavar="REV", help="The git revision to compare with: origin/main, say.")
+@click.option("--head", metavar="REV", help="The other one. Default: the working tree as it is.")
+@click.option("--as-of", metavar="TIME", help="The moment both speak for. Default: that of the last build.")
+@click.option("--through", type=int, metavar="SEQ", help="Read batches up to this one. Default: as the last build until then.")
+@click.option("--fail-over", type=click.FloatRange(min=0), metavar="PERCENT",
+              help="Exit code 1 where adds and drops of an audience are more than this share of its members before.")  # fmt: skip
+def audience_diff(
+    names: tuple[str, ...], base: str, head: str | None, as_of: str | None, through: int | None, fail_over: float | None
+) -> None:
+    """What a change does to audiences: who is added and dropped between two git revisions, over the same data.
+
+    Each revision's dbt_project.yml and dbt_project/ are built into a warehouse beside the real one, which is not touched; the
+    rest, profiles/ included, is that of this checkout. docs/audience-diff.md has a workflow for pull requests.
+    """
+    from cdp_orchestration.queries.audience_diff import audience_diff as compared
+    from cdp_orchestration.queries.audience_diff import over
+
+    home = ready_home()
+    with quiet_output(home.root / "logs" / "cdp.log") as terminal:
+        found = compared(home, base, head, names, as_of, through)
+        show(found.answers, Console(file=terminal, width=OUT.width, highlight=False))
+    if fail_over is not None and (too_much := over(found.moved, fail_over)):
+        for sentence in too_much:
+            ERR.print(f"over {fail_over:g} %: {sentence}")
+        sys.exit(1)

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cdp_orchestration.errors import NeedsAPerson
-from cdp_orchestration.home import PROJECT_ROOT, Home
+from cdp_orchestration.home import Home
 from cdp_orchestration.identity.masking import reach_columns
 from cdp_orchestration.identity.rules import identity_rules
 from cdp_orchestration.project.dbt_process import dbt_processes
 from cdp_orchestration.project.manifest import audiences, current_manifest, observing
 from cdp_orchestration.queries.answers import Answer, Rows
 from cdp_orchestration.queries.people import shown_people
-from cdp_orchestration.scratch import Project, Scratch, moment, scratch_warehouse
+from cdp_orchestration.scratch import Scratch, checked_out, moment, scratch_warehouse
 from cdp_orchestration.warehouse import Reading, target
 
 SAMPLE = 10
@@ -57,11 +57,6 @@ def known_audiences(manifest: dict[str, object], names: Sequence[str]) -> list[s
         if name not in known:
             raise NeedsAPerson(f"{name}: there is no such audience. There are: {', '.join(known) or 'none'}.")
     return list(dict.fromkeys(names))
-
-
-def checked_out(home: Home, manifest: dict[str, object]) -> Project:
-    """The project in force, as `current_manifest` has just left its parse."""
-    return Project(PROJECT_ROOT, home.dbt_target / "partial_parse.msgpack", manifest)
 
 
 def _answers(connection: Reading, names: Sequence[str], samples: bool) -> Iterator[Answer]:

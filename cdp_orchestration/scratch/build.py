@@ -14,27 +14,20 @@ from typing import Any
 from cdp_orchestration import disk
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.errors import CdpError, NeedsAPerson, disk_full, is_disk_full
-from cdp_orchestration.home import PROJECT_ROOT, Home
+from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
 from cdp_orchestration.landing.snapshot import snapshot
+from cdp_orchestration.project.dbt_command import dbt_in_process
 from cdp_orchestration.project.dbt_process import WarmDbt
 from cdp_orchestration.scratch import databases
 from cdp_orchestration.scratch.moment import Moment
+from cdp_orchestration.scratch.project import Project
 from cdp_orchestration.warehouse import Reading, Warehouse
 
 log = logging.getLogger("cdp")
 
 NOTE = "scratch.json"  # a home that has it is nobody's own: it is not pulled into, and nothing is delivered from it
 QUIET_DBT = {"DBT_WRITE_JSON": "false", "DBT_LOG_LEVEL_FILE": "info"}
-
-
-@dataclass(frozen=True)
-class Project:
-    """A dbt project: where it is, its parse (partial_parse.msgpack), and the manifest that the parse gave."""
-
-    root: Path
-    parse: Path
-    manifest: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -120,26 +113,16 @@ def _fill(
             **os.environ, **QUIET_DBT, "CDP_AS_OF": moment.as_of, "CDP_BUILD_ID": scratch.database, "CDP_RULES_FINGERPRINT": "",
             "CDP_LEFT_BEHIND": "{}",
         }  # fmt: skip
-    run_dbt(
-        dbt, project, scratch.home.dbt_target, environment,
-        ["build", "--resource-type", "model", "--resource-type", "seed", "--select", *(f"+{model}" for model in models),
-         "--exclude", "6_activation"],
+    selected = [f"+{model}" for model in models]
+    failed = dbt_in_process(
+        dbt, project.root, scratch.home.dbt_target, environment,
+        ["build", "--resource-type", "model", "--resource-type", "seed", "--select", *selected, "--exclude", "6_activation"],
+        project.parse,
     )  # fmt: skip
-
-
-def run_dbt(dbt: WarmDbt, project: Project, folder: Path, environment: dict[str, str], arguments: list[str]) -> None:
-    """Raises CdpError with what dbt says where it fails."""
-    command = [
-        "dbt", "--no-use-colors", "--quiet", *arguments, "--project-dir", str(project.root),
-        "--profiles-dir", str(PROJECT_ROOT / "profiles"), "--target-path", str(folder), "--log-path", str(folder),
-    ]  # fmt: skip
-    dbt.start(command, environment, PROJECT_ROOT, project.parse if project.manifest else None)
-    said = dbt.stdout.read().decode(errors="replace")
-    if dbt.wait() == 0:
-        return
-    if is_disk_full(said):
-        raise disk_full(folder)
-    raise CdpError(f"The scratch warehouse could not be built. dbt says:\n{said.strip()[-3000:]}")
+    if failed is not None and is_disk_full(failed):
+        raise disk_full(scratch.home.root)
+    if failed is not None:
+        raise CdpError(f"The scratch warehouse could not be built. dbt says:\n{failed}")
 
 
 def _sweep(home: Home) -> None:
