@@ -14,8 +14,12 @@ from cdp_orchestration.cli.tables import show
 @main.command()
 @click.argument("time", metavar="TIME")
 @click.argument("names", metavar="[AUDIENCE]...", nargs=-1)
-@click.option("--through", type=int, metavar="SEQ", help="Read batches up to this one, whatever a build had read by then.")
-@click.option("--keep", type=click.Path(path_type=Path), metavar="FOLDER", help="Leave the warehouse of then in a new folder.")
+@click.option(
+    "--through", type=int, metavar="SEQ", help="Read batches up to this one, whatever a build had read by then."
+)
+@click.option(
+    "--keep", type=click.Path(path_type=Path), metavar="FOLDER", help="Leave the warehouse of then in a new folder."
+)
 def at(time: str, names: tuple[str, ...], through: int | None, keep: Path | None) -> None:
     """Who was in an audience at a past time: `cdp at 2026-09-01 vips`. Without a name, the sizes of all.
 
@@ -34,7 +38,9 @@ def at(time: str, names: tuple[str, ...], through: int | None, keep: Path | None
 @click.option("--base", required=True, metavar="REV", help="The git revision to compare with: origin/main, say.")
 @click.option("--head", metavar="REV", help="The other one. Default: the working tree as it is.")
 @click.option("--as-of", metavar="TIME", help="The moment both speak for. Default: that of the last build.")
-@click.option("--through", type=int, metavar="SEQ", help="Read batches up to this one. Default: as the last build until then.")
+@click.option(
+    "--through", type=int, metavar="SEQ", help="Read batches up to this one. Default: as the last build until then."
+)
 @click.option("--fail-over", type=click.FloatRange(min=0), metavar="PERCENT",
               help="Exit code 1 where adds and drops of an audience are more than this share of its members before.")  # fmt: skip
 def audience_diff(

@@ -48,8 +48,12 @@ def _compacted_file(folder: Path, file: File, into: Path, through: int) -> File:
         _named_twice(path, place)
         _named_twice(path.with_suffix(".json"), place)
         return file
-    parts = (part.filter(pc.less_equal(part.column("_batch_seq"), through)) for part in compacted.read_rows(path, SCHEMA))
-    [written] = compacted.write_files(into, 1, (part for part in parts if part.num_rows), SCHEMA, "_batch_seq", file.rows)
+    parts = (
+        part.filter(pc.less_equal(part.column("_batch_seq"), through)) for part in compacted.read_rows(path, SCHEMA)
+    )
+    [written] = compacted.write_files(
+        into, 1, (part for part in parts if part.num_rows), SCHEMA, "_batch_seq", file.rows
+    )
     lines = path.with_suffix(".json").read_bytes().splitlines(keepends=True)
     earlier = [line for line in lines if json.loads(line)["batch_seq"] <= through]
     (place / written.name).with_suffix(".json").write_bytes(b"".join(earlier))

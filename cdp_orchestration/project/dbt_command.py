@@ -21,7 +21,12 @@ def run_dbt(home: Home, folder: Path, *arguments: str) -> subprocess.CompletedPr
 
 
 def dbt_in_process(
-    dbt: WarmDbt, project: Path, folder: Path, environment: dict[str, str], arguments: list[str], parsed: Path | None = None
+    dbt: WarmDbt,
+    project: Path,
+    folder: Path,
+    environment: dict[str, str],
+    arguments: list[str],
+    parsed: Path | None = None,
 ) -> str | None:
     """Run one in a process that waits for it: None where it went well, else what dbt says. `project`: the folder of
     dbt_project.yml; `parsed`: as for WarmDbt.start. What it writes goes to `folder`."""

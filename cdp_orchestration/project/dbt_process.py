@@ -53,7 +53,12 @@ class WarmDbt:
         """`args` as of a command line, dbt's name first. `parsed`: the parse (partial_parse.msgpack) that it works by, as it
         is, whatever connection it was made with; without one dbt looks for its own."""
         self.args = list(args)
-        request = {"arguments": self.args[1:], "environment": dict(env), "folder": str(cwd), "parsed": str(parsed or "")}
+        request = {
+            "arguments": self.args[1:],
+            "environment": dict(env),
+            "folder": str(cwd),
+            "parsed": str(parsed or ""),
+        }
         self._request.sendall(f"{json.dumps(request)}\n".encode())
         self._request.close()
         return self

@@ -24,11 +24,15 @@ HALF = ("dbt_project.yml", "dbt_project")
 def commit_of(revision: str, option: str) -> str:
     """The full id of the commit. Raises NeedsAPerson where the project is in no git repository, or git knows no such revision."""
     if _git("rev-parse", "--is-inside-work-tree").returncode:
-        raise NeedsAPerson(f"{PROJECT_ROOT} is in no git repository, so there is no revision {revision} to compare with.")
+        raise NeedsAPerson(
+            f"{PROJECT_ROOT} is in no git repository, so there is no revision {revision} to compare with."
+        )
     found = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if found.returncode:
         shallow = _git("rev-parse", "--is-shallow-repository").stdout.strip() == b"true"
-        hint = " The clone is shallow: fetch its history (`git fetch --unshallow`, `fetch-depth: 0`)." if shallow else ""
+        hint = (
+            " The clone is shallow: fetch its history (`git fetch --unshallow`, `fetch-depth: 0`)." if shallow else ""
+        )
         raise NeedsAPerson(f"{option} {revision}: git knows no such revision.{hint}")
     return found.stdout.decode().strip()
 

@@ -33,9 +33,9 @@ def at(
         then = moment(home, time, through)
         models = names if names and not keep else EVERYTHING
         shown = names or list(audiences(manifest))
-        with scratch_warehouse(home, then, models, dbt, checked_out(home, manifest), keep) as scratch:
-            with scratch.reading() as connection:
-                answers = list(_answers(connection, shown, bool(names)))
+        project = checked_out(home, manifest)
+        with scratch_warehouse(home, then, models, dbt, project, keep) as scratch, scratch.reading() as connection:
+            answers = list(_answers(connection, shown, bool(names)))
     yield then.sentence()
     yield from answers
     if observed := [name for name in shown if name in observing(manifest)]:

@@ -1,6 +1,6 @@
 """`cdp audience-diff --base REV`: what a change of the project does to audiences, over the same data, before it is merged."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from cdp_orchestration.identity.rules import identity_rules
 from cdp_orchestration.project.dbt_process import WarmDbt, dbt_processes
 from cdp_orchestration.project.manifest import audiences, current_manifest, models, observing
 from cdp_orchestration.project.revisions import commit_of, is_dirty, revision_project
-from cdp_orchestration.queries.answers import Answer, Rows
+from cdp_orchestration.queries.answers import Answer, Lines, Rows
 from cdp_orchestration.queries.at import NOT_FROM_LANDING
 from cdp_orchestration.queries.people import shown_people
 from cdp_orchestration.scratch import Moment, Project, Scratch, checked_out, moment, scratch_warehouse
@@ -40,8 +40,10 @@ class Moved:
 
     @property
     def percent(self) -> float:
-        """Adds and drops as a share of the members before; 0 for an audience that is new."""
-        return 100 * (self.adds + self.drops) / self.before if self.before else 100.0 * (self.known[0] and self.adds > 0)
+        """Adds and drops as a share of the members before; 0 for an audience that is new, 100 for one that was empty."""
+        if not self.known[0] or not self.adds + self.drops:
+            return 0.0
+        return 100 * (self.adds + self.drops) / self.before if self.before else 100.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,12 @@ class Difference:
 
 
 def audience_diff(
-    home: Home, base: str, head: str | None = None, names: Sequence[str] = (), as_of: str | None = None, through: int | None = None
+    home: Home,
+    base: str,
+    head: str | None = None,
+    names: Sequence[str] = (),
+    as_of: str | None = None,
+    through: int | None = None,
 ) -> Difference:
     """Per audience who is added and who is dropped between the revision `base` and `head` (None: the working tree as it is).
 
@@ -179,7 +186,8 @@ def _samples(before: Side, after: Side) -> list[tuple[Any, ...]]:
     """Of each audience the first people by id who are added or dropped: ids are hashes, so these are any people."""
     found = _compared(before, after, f"""
         select audience, is_one, profile_id from both_sides where was <> is_one
-        qualify row_number() over (partition by audience, is_one order by profile_id) <= {SAMPLE} order by 1, 2 desc, 3""")  # fmt: skip
+        qualify row_number() over (partition by audience, is_one order by profile_id) <= {SAMPLE}
+        order by audience, is_one desc, profile_id""")  # fmt: skip
     rules = identity_rules()
     shown: dict[bool, dict[str, str]] = {}
     for added, side in ((True, after), (False, before)):
@@ -193,7 +201,10 @@ def _samples(before: Side, after: Side) -> list[tuple[Any, ...]]:
 def _table(moved: list[Moved]) -> Rows:
     words = {(False, True): "new", (True, False): "removed", (True, True): ""}
     columns = ["audience", "", "before", "after", "adds", "drops", "unchanged"]
-    rows = [(one.audience, words[one.known], one.before, one.after, one.adds, one.drops, one.after - one.adds) for one in moved]
+    rows: Lines = []
+    for one in moved:
+        unchanged = one.after - one.adds
+        rows.append((one.audience, words[one.known], one.before, one.after, one.adds, one.drops, unchanged))
     if any(one.other_variant for one in moved):
         columns = [*columns, "in another variant"]
         rows = [(*row, one.other_variant) for row, one in zip(rows, moved, strict=True)]

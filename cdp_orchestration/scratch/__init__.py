@@ -9,8 +9,8 @@
 The real warehouse is read once, for how far a build had read, and never written: not its relations, changes, ledger or checks.
 """
 
-from cdp_orchestration.scratch.build import Scratch, scratch_warehouse
+from cdp_orchestration.scratch.build import Scratch, kept_scratch, scratch_warehouse
 from cdp_orchestration.scratch.moment import Moment, moment
 from cdp_orchestration.scratch.project import Project, checked_out
 
-__all__ = ["Moment", "Project", "Scratch", "checked_out", "moment", "scratch_warehouse"]
+__all__ = ["Moment", "Project", "Scratch", "checked_out", "kept_scratch", "moment", "scratch_warehouse"]

@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from cdp_orchestration import disk
 from cdp_orchestration.delivery.ledger import Ledger
@@ -32,11 +32,11 @@ QUIET_DBT = {"DBT_WRITE_JSON": "false", "DBT_LOG_LEVEL_FILE": "info"}
 
 @dataclass(frozen=True)
 class Scratch:
-    """A scratch warehouse: its home, and the name of its database where the engine has one."""
+    """A scratch warehouse: its home, what it holds, and the name of its database where the engine has one."""
 
     home: Home
+    moment: Moment
     database: str
-    manifest: dict[str, Any]
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -50,9 +50,11 @@ class Scratch:
             yield connection
 
     def compiled(self, model: str) -> str:
-        """The SQL of a model that was built here."""
-        node = next(node for node in self.manifest["nodes"].values() if node["name"] == model)
-        return (self.home.dbt_target / "compiled" / node["package_name"] / node["original_file_path"]).read_text()
+        """The SQL of a model as it was built here. Raises NeedsAPerson where it was not."""
+        found = sorted((self.home.dbt_target / "compiled").rglob(f"{model}.sql"))
+        if not found:
+            raise NeedsAPerson(f"{model} was not built in {self.home.root}.")
+        return found[0].read_text()
 
     def where(self) -> str:
         with self.entered():
@@ -72,16 +74,16 @@ def scratch_warehouse(
     root = (keep or home.root / "scratch" / name).absolute()
     if keep and root.exists() and any(root.iterdir()):
         raise NeedsAPerson(f"--keep {keep}: is not empty. Name a folder that is not there yet.")
-    scratch, kept = Scratch(Home(root), name, project.manifest), False
+    scratch, kept = Scratch(Home(root), moment, name), False
     with ExitStack() as alive:
         with disk.held(home.root / "scratch" / ".lock"):  # nobody takes it for a dead one before it has its own lock
             _sweep(home)
             root.mkdir(parents=True, exist_ok=True)
             alive.enter_context(disk.held(root / ".lock"))
         try:
-            _note(scratch, home, moment)
+            _note(scratch, home)
             databases.make(name)
-            _fill(scratch, home, moment, models, dbt, project)
+            _fill(scratch, home, models, dbt, project)
             kept = keep is not None
             yield scratch
         finally:
@@ -89,15 +91,28 @@ def scratch_warehouse(
                 _remove(root, name)
 
 
-def _note(scratch: Scratch, home: Home, moment: Moment) -> None:
-    note = {"of": str(home.root), "as_of": moment.as_of, "through_batch_seq": moment.through,
-            **databases.variables(scratch.database)}  # fmt: skip
+def kept_scratch(folder: Path) -> Scratch:
+    """One that was kept. Raises NeedsAPerson where the folder holds none."""
+    try:
+        note = json.loads((folder / NOTE).read_text())
+    except (OSError, ValueError):
+        raise NeedsAPerson(
+            f"{folder}: holds no warehouse of the past: `cdp at TIME --keep {folder}` makes one."
+        ) from None
+    build = datetime.fromisoformat(note["build"]) if note["build"] else None
+    moment = Moment(note["as_of"], note["through_batch_seq"], build)
+    return Scratch(Home(folder.absolute()), moment, note["database"])
+
+
+def _note(scratch: Scratch, home: Home) -> None:
+    moment = scratch.moment
+    note = {"of": str(home.root), "as_of": moment.as_of, "through_batch_seq": moment.through, "database": scratch.database,
+            "build": moment.build.isoformat() if moment.build else None}  # fmt: skip
     (scratch.home.root / NOTE).write_text(json.dumps(note) + "\n")
 
 
-def _fill(
-    scratch: Scratch, home: Home, moment: Moment, models: Sequence[str], dbt: WarmDbt, project: Project
-) -> None:
+def _fill(scratch: Scratch, home: Home, models: Sequence[str], dbt: WarmDbt, project: Project) -> None:
+    moment = scratch.moment
     landing = snapshot(Landing(home.landing), scratch.home.landing, moment.through)
     streams = sorted(
         (source["source_name"], source["name"])

@@ -25,7 +25,9 @@ def make(name: str) -> None:
     """An empty database that sorts as the real one does. Raises NeedsAPerson where the engine cannot, or the user may not."""
     kind = target()
     if kind not in ("duckdb", "postgres", "spark"):
-        raise NeedsAPerson(f"CDP_TARGET={kind}: no warehouse of the past can be built there yet. Use DuckDB or PostgreSQL.")
+        raise NeedsAPerson(
+            f"CDP_TARGET={kind}: no warehouse of the past can be built there yet. Use DuckDB or PostgreSQL."
+        )
     if kind != "postgres":
         return
     import psycopg2

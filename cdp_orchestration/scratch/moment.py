@@ -44,7 +44,9 @@ def moment(home: Home, as_of: str | None, through: int | None) -> Moment:
         raise NeedsAPerson(f"Nothing has landed in {home.landing} yet: `cdp run` (or `cdp demo`) pulls.")
     if through is not None:
         if not 0 < through <= landed:
-            raise NeedsAPerson(f"--through {through}: batches are numbered from 1 to {landed}, so far as they have landed.")
+            raise NeedsAPerson(
+                f"--through {through}: batches are numbered from 1 to {landed}, so far as they have landed."
+            )
         return Moment(text, through)
     if as_of is None and not builds:
         return Moment(text, landed)
@@ -63,7 +65,9 @@ def _builds(home: Home) -> list[tuple[datetime, int]]:
     """(as_of, through_batch_seq) of every build, in their order."""
     try:
         with Warehouse(home).reading() as connection:
-            found = connection.execute("select as_of, through_batch_seq from staging.builds order by started_at, as_of").fetchall()
+            found = connection.execute(
+                "select as_of, through_batch_seq from staging.builds order by started_at, as_of"
+            ).fetchall()
             return [(as_of, int(through)) for as_of, through in found]
     except (NothingBuilt, RelationMissing):
         return []
