@@ -35,13 +35,13 @@ def _snapshot_of(landing: Landing, stream: Stream, into: Path, through: int) -> 
         if listed.through < seq <= through:
             _named_twice(path, into)
             _named_twice(path.with_suffix(".json"), into)
-    files = [_compacted_file(folder, file, into, through) for file in listed.files if file.first <= through]
+    files = [_compacted_file(folder, listed, file, into, through) for file in listed.files if file.first <= through]
     if files:
         list_name = f"landing/{stream[0]}/{stream[1]}"
         compacted.write_list(into, list_name, Compacted(1, min(listed.through, through), tuple(files)))
 
 
-def _compacted_file(folder: Path, file: File, into: Path, through: int) -> File:
+def _compacted_file(folder: Path, listed: Compacted, file: File, into: Path, through: int) -> File:
     path, place = folder / compacted.FOLDER / file.name, into / compacted.FOLDER
     place.mkdir(exist_ok=True)
     if file.last <= through:
@@ -51,8 +51,9 @@ def _compacted_file(folder: Path, file: File, into: Path, through: int) -> File:
     parts = (
         part.filter(pc.less_equal(part.column("_batch_seq"), through)) for part in compacted.read_rows(path, SCHEMA)
     )
+    # Of a generation of its own, so that its name is no other file's.
     [written] = compacted.write_files(
-        into, 1, (part for part in parts if part.num_rows), SCHEMA, "_batch_seq", file.rows
+        into, listed.generation + 1, (part for part in parts if part.num_rows), SCHEMA, "_batch_seq", file.rows
     )
     lines = path.with_suffix(".json").read_bytes().splitlines(keepends=True)
     earlier = [line for line in lines if json.loads(line)["batch_seq"] <= through]

