@@ -1,6 +1,7 @@
 """One command of dbt beside the builds, which Dagster runs: compile, test, parse, and the builds of scratch warehouses."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -35,5 +36,10 @@ def dbt_in_process(
         "--project-dir", str(project), "--target-path", str(folder), "--log-path", str(folder),
     ]  # fmt: skip
     dbt.start(command, environment, PROJECT_ROOT, parsed)
-    said = dbt.stdout.read().decode(errors="replace")
-    return None if dbt.wait() == 0 else said.strip()[-3000:]
+    try:
+        said = dbt.stdout.read().decode(errors="replace")
+        return None if dbt.wait() == 0 else said.strip()[-3000:]
+    except BaseException:  # Ctrl-C: nobody removes what it still writes to
+        dbt.send_signal(signal.SIGTERM)
+        dbt.wait()
+        raise

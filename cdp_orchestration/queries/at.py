@@ -15,7 +15,8 @@ from cdp_orchestration.scratch import Scratch, checked_out, moment, scratch_ware
 from cdp_orchestration.warehouse import Reading, target
 
 SAMPLE = 10
-EVERYTHING = ["3_profiles", "4_attributes", "5_audiences"]  # and what they read
+AUDIENCES = ["5_audiences"]
+LAYERS = ["1_staging", "2_identity", "3_profiles", "4_attributes", *AUDIENCES]
 
 
 def at(
@@ -31,7 +32,7 @@ def at(
         manifest = current_manifest(home)
         names = known_audiences(manifest, names)
         then = moment(home, time, through)
-        models = names if names and not keep else EVERYTHING
+        models = LAYERS if keep else names or AUDIENCES
         shown = names or list(audiences(manifest))
         project = checked_out(home, manifest)
         with scratch_warehouse(home, then, models, dbt, project, keep) as scratch, scratch.reading() as connection:

@@ -1,17 +1,13 @@
 """Makes a scratch warehouse: a home of its own, filled by dbt, gone when the block ends unless it is to be kept."""
 
 import json
-import logging
 import os
-import secrets
-import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from cdp_orchestration import disk
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.errors import CdpError, NeedsAPerson, disk_full, is_disk_full
 from cdp_orchestration.home import Home
@@ -20,11 +16,10 @@ from cdp_orchestration.landing.snapshot import snapshot
 from cdp_orchestration.project.dbt_command import dbt_in_process
 from cdp_orchestration.project.dbt_process import WarmDbt
 from cdp_orchestration.scratch import databases
+from cdp_orchestration.scratch.folders import scratch_folder
 from cdp_orchestration.scratch.moment import Moment
 from cdp_orchestration.scratch.project import Project
 from cdp_orchestration.warehouse import Reading, Warehouse
-
-log = logging.getLogger("cdp")
 
 NOTE = "scratch.json"  # a home that has it is nobody's own: it is not pulled into, and nothing is delivered from it
 QUIET_DBT = {"DBT_WRITE_JSON": "false", "DBT_LOG_LEVEL_FILE": "info"}
@@ -70,25 +65,13 @@ def scratch_warehouse(
     `keep`: the folder to build it in, which stays; else it is gone afterwards, whatever happened. Raises CdpError with dbt's
     words where a model fails.
     """
-    name = f"cdp_scratch_{secrets.token_hex(6)}"
-    root = (keep or home.root / "scratch" / name).absolute()
-    if keep and root.exists() and any(root.iterdir()):
-        raise NeedsAPerson(f"--keep {keep}: is not empty. Name a folder that is not there yet.")
-    scratch, kept = Scratch(Home(root), moment, name), False
-    with ExitStack() as alive:
-        with disk.held(home.root / "scratch" / ".lock"):  # nobody takes it for a dead one before it has its own lock
-            _sweep(home)
-            root.mkdir(parents=True, exist_ok=True)
-            alive.enter_context(disk.held(root / ".lock"))
-        try:
-            _note(scratch, home)
-            databases.make(name)
-            _fill(scratch, home, models, dbt, project)
-            kept = keep is not None
-            yield scratch
-        finally:
-            if not kept:
-                _remove(root, name)
+    with scratch_folder(home, keep) as folder:
+        scratch = Scratch(Home(folder.root), moment, folder.name)
+        _note(scratch, home)
+        databases.make(folder.name)
+        _fill(scratch, home, models, dbt, project)
+        folder.stays = keep is not None
+        yield scratch
 
 
 def kept_scratch(folder: Path) -> Scratch:
@@ -132,30 +115,12 @@ def _fill(scratch: Scratch, home: Home, models: Sequence[str], dbt: WarmDbt, pro
     failed = dbt_in_process(
         dbt, project.root, scratch.home.dbt_target, environment,
         ["build", "--resource-type", "model", "--resource-type", "seed", "--select", *selected, "--exclude", "6_activation"],
-        project.parse,
+        project.parse if project.parse.exists() else None,  # else dbt parses it once more
     )  # fmt: skip
     if failed is not None and is_disk_full(failed):
         raise disk_full(scratch.home.root)
     if failed is not None:
         raise CdpError(f"The scratch warehouse could not be built. dbt says:\n{failed}")
-
-
-def _sweep(home: Home) -> None:
-    """What killed processes left."""
-    for root in (home.root / "scratch").glob("cdp_scratch_*"):
-        with disk.if_free(root / ".lock") as free:
-            if free:
-                _remove(root, root.name)
-
-
-def _remove(root: Path, name: str) -> None:
-    """Where the server does not let go of the database, the folder stays, and the next one tries again."""
-    try:
-        databases.drop(name)
-    except Exception as error:  # it must not hide what went wrong before
-        log.warning(f"The scratch database {name} is still there: {' '.join(str(error).split())}")
-        return
-    shutil.rmtree(root, ignore_errors=True)
 
 
 @contextmanager

@@ -129,7 +129,7 @@ class FailingDbt:
 
     def start(self, args: list[str], env: dict[str, str], cwd: Path, parsed: Path | None = None) -> "FailingDbt":
         self.home, self.as_of = Path(env["CDP_HOME"]), env["CDP_AS_OF"]
-        self.stdout = io.BytesIO("Runtime Error in model vips: no such column".encode())
+        self.stdout = io.BytesIO(b"Runtime Error in model vips: no such column")
         assert (self.home / "scratch.json").exists()
         return self
 
@@ -141,10 +141,14 @@ def test_a_build_that_fails_is_told_and_leaves_nothing_and_neither_does_one_that
     dead = home.root / "scratch" / "cdp_scratch_0123456789ab"
     dead.mkdir(parents=True)
     dbt, project = FailingDbt(), Project(PROJECT_ROOT, Path("unread"), {"sources": {}})
-    with pytest.raises(CdpError, match="could not be built. dbt says:\nRuntime Error in model vips"):
-        with scratch_warehouse(home, moment(home, "2026-10-01", None), ["vips"], cast(WarmDbt, dbt), project):
-            pytest.fail("nothing was built")
-    assert dbt.home.parent == home.root / "scratch" and not dbt.home.exists()
+    then, told = moment(home, "2026-10-01", None), r"could not be built[.] dbt says:\nRuntime Error in model vips"
+    with (
+        pytest.raises(CdpError, match=told),
+        scratch_warehouse(home, then, ["vips"], cast(WarmDbt, dbt), project),
+    ):
+        pytest.fail("nothing was built")
+    assert dbt.home.parent == home.root / "scratch"
+    assert not dbt.home.exists()
     assert dbt.as_of == "2026-10-01 00:00:00.000000"
     assert not dead.exists()
     assert len(Landing(home.landing).batches()) == 3
@@ -200,8 +204,8 @@ def test_a_revision_that_git_does_not_know_is_refused(tmp_path: Path, monkeypatc
             revisions.commit_of(revision, "--base")
     identity = ("-c", "user.name=t", "-c", "user.email=t@x.example", "-c", "commit.gpgsign=false")
     assert revisions._git(*identity, "commit", "--quiet", "--allow-empty", "--message", "empty").returncode == 0
-    with pytest.raises(NeedsAPerson, match="has no dbt_project.yml and dbt_project"):
-        commit = revisions.commit_of("HEAD", "--base")
+    commit = revisions.commit_of("HEAD", "--base")
+    with pytest.raises(NeedsAPerson, match=r"has no dbt_project[.]yml and dbt_project"):
         revisions.revision_project(Home(tmp_path), commit, tmp_path / "out", cast(WarmDbt, None))
 
 
