@@ -24,7 +24,7 @@ def variables(name: str) -> dict[str, str]:
 def make(name: str) -> None:
     """An empty database that sorts as the real one does. Raises NeedsAPerson where the engine cannot, or the user may not."""
     kind = target()
-    if kind not in ("duckdb", "postgres", "spark"):
+    if kind not in ("duckdb", "postgres"):
         raise NeedsAPerson(
             f"CDP_TARGET={kind}: no warehouse of the past can be built there yet. Use DuckDB or PostgreSQL."
         )

@@ -2,6 +2,8 @@
 
 import io
 import re
+import secrets
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +24,8 @@ from cdp_orchestration.project.dbt_process import WarmDbt
 from cdp_orchestration.project.manifest import observing
 from cdp_orchestration.queries import audience_diff
 from cdp_orchestration.queries.audience_diff import Moved, Side, over
-from cdp_orchestration.scratch import Moment, Project, moment, scratch_warehouse
+from cdp_orchestration.scratch import Moment, Project, databases, moment, scratch_warehouse
+from tests.conftest import connect
 from tests.landing.kept import STREAMS, Kept, compact, views
 
 
@@ -152,6 +155,42 @@ def test_a_build_that_fails_is_told_and_leaves_nothing_and_neither_does_one_that
     assert dbt.as_of == "2026-10-01 00:00:00.000000"
     assert not dead.exists()
     assert len(Landing(home.landing).batches()) == 3
+
+
+def test_a_scratch_database_sorts_as_the_real_one_and_needs_the_right_to_make_one(
+    postgres: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in postgres.items():
+        monkeypatch.setenv(variable, value)
+    name = f"cdp_scratch_{secrets.token_hex(6)}"
+    looks = "select to_jsonb(known) - array['oid', 'datname', 'datacl', 'datfrozenxid', 'datminmxid'] from pg_database as known where datname = %s"
+    with closing(connect(postgres, postgres["PGDATABASE"])) as connection, connection.cursor() as cursor:
+
+        def looked_up(database: str) -> list[tuple[Any, ...]]:
+            cursor.execute(looks, [database])
+            return cursor.fetchall()
+
+        databases.make(name)
+        assert looked_up(name) == looked_up(postgres["PGDATABASE"]) != []
+        for _ in range(2):
+            databases.drop(name)
+            assert looked_up(name) == []
+        databases.drop(postgres["PGDATABASE"])
+        assert looked_up(postgres["PGDATABASE"]), "only what is a scratch database by its name"
+        role = f"limited_{secrets.token_hex(6)}"
+        cursor.execute(f"create role {role} login password %s", [postgres["PGPASSWORD"] or "any"])
+        try:
+            monkeypatch.setenv("PGUSER", role)
+            with pytest.raises(NeedsAPerson, match=f'alter role "{role}" createdb'):
+                databases.make(name)
+        finally:
+            cursor.execute(f"drop role {role}")
+
+
+def test_an_engine_that_cannot_make_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_TARGET", "snowflake")
+    with pytest.raises(NeedsAPerson, match="no warehouse of the past can be built there yet"):
+        databases.make("cdp_scratch_0123456789ab")
 
 
 def side(names: list[str], *members: tuple[str, str, str | None]) -> Side:
