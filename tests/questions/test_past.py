@@ -1,6 +1,7 @@
 """Parts of `cdp at` and `cdp audience-diff` without a build: landing and moments of the past, comparing, and cleaning up."""
 
 import io
+import json
 import re
 import secrets
 from contextlib import closing
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from cdp_orchestration.cli.tables import as_json
 from cdp_orchestration.delivery.ledger import Ledger
 from cdp_orchestration.errors import CdpError, NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT, Home
@@ -214,6 +216,10 @@ def test_adds_drops_and_other_variants_are_counted_per_audience() -> None:
     table = audience_diff._table(moved)
     assert table.columns[-1] == "in another variant"
     assert table.rows[1] == ("kept", "", 4, 3, 1, 2, 2, 1)
+    printed = json.loads(as_json(["from … to …", table]))
+    assert printed["notes"] == ["from … to …"]
+    assert printed["tables"]["Audiences"][0] == {"audience": "gone", "status": "removed", "before": 1, "after": 0, "adds": 0,
+                                                 "drops": 1, "unchanged": 0, "in another variant": 0}  # fmt: skip
     assert Moved("was_empty", (True, True), 0, 1, 1, 0, 0).percent == 100
     assert Moved("is_empty", (True, True), 0, 0, 0, 0, 0).percent == 0
 

@@ -56,6 +56,11 @@ def messages() -> list[dict]:
     return found
 
 
+# Lands before the first build, which speaks for a moment before it.
+AHEAD = {"type": "identify", "messageId": "ahead", "userId": "u9", "traits": {"loyalty_tier": "gold"},
+         "timestamp": "2026-10-01T12:00:00Z", "receivedAt": "2026-10-01T00:00:00Z"}  # fmt: skip
+
+
 def late() -> list[dict]:
     """What happened before October and lands in November: an order, a country, a consent withdrawn, an address of somebody known."""
     said: list[dict[str, Any]] = [
@@ -94,7 +99,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     (audiences / "by_hand.sql").write_text(BY_HAND)
     (audiences / "top.sql").write_text(TOP)
     (audiences / "newly_vip.sql").write_text(NEWLY_VIP)
-    platform.drop("a.jsonl", [m for m in messages() if m["timestamp"] < "2026-10"])
+    platform.drop("a.jsonl", [AHEAD, *(m for m in messages() if m["timestamp"] < "2026-10")])
     platform.run("--as-of", "2026-10-01", "--no-deliver")
     Warehouse(Home(platform.root)).copy_to(platform.root / "first.duckdb")
     platform.drop("b.jsonl", [*late(), *(m for m in messages() if m["timestamp"] >= "2026-10")])
