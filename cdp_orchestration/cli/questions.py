@@ -1,6 +1,7 @@
 """The verbs that answer and change nothing: status, profile, why, why-member, what-if, quarantine, undeclared, check."""
 
 import sys
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -53,23 +54,31 @@ def why(one: str, other: str) -> None:
 @main.command("why-member")
 @click.argument("audience")
 @click.argument("identifier", metavar="TYPE=VALUE")
-@click.option("--as-of", metavar="TIME", help="Membership at a past moment (ISO, UTC), as builds saw it then.")
-def why_member(audience: str, identifier: str, as_of: str | None) -> None:
+@click.option(
+    "--as-of", metavar="TIME", help="At a past moment (ISO, UTC): builds a warehouse of then beside the real one."
+)
+@click.option("--through", type=int, metavar="SEQ", help="With --as-of: read batches up to this one.")
+@click.option("--kept", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="Ask the warehouse of then that `cdp at --keep FOLDER` left.")  # fmt: skip
+def why_member(audience: str, identifier: str, as_of: str | None, through: int | None, kept: Path | None) -> None:
     """Why a person is in an audience, or is not: each condition with the person's value and its verdict."""
     from cdp_orchestration.queries.why_member import why_member as explained
+    from cdp_orchestration.queries.why_member_then import why_member_then
 
-    kind, value = _identifier(identifier)
+    if through is not None and (kept or not as_of):
+        raise click.UsageError("--through goes with --as-of, and not with --kept.")
+    who = _identifier(identifier)
     home = ready_home()
     with quiet_output(home.root / "logs" / "cdp.log") as terminal:
-        show(explained(home, audience, (kind, value), as_of), Console(file=terminal, width=OUT.width, highlight=False))
+        past = as_of or kept
+        answer = why_member_then(home, audience, who, as_of, through, kept) if past else explained(home, audience, who)
+        show(answer, Console(file=terminal, width=OUT.width, highlight=False))
 
 
 @main.command("what-if")
 @click.argument("rules", metavar="FILE")
 def what_if(rules: str) -> None:
     """What other identity rules would do: FILE holds what would change in `vars: identity`. Changes nothing."""
-    from pathlib import Path
-
     from cdp_orchestration.queries.what_if import rules_of
     from cdp_orchestration.queries.what_if import what_if as compared
 

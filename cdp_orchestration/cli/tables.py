@@ -1,5 +1,6 @@
 """How answers look on a terminal."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +20,20 @@ def show(answer: Iterable[Answer], console: Console) -> None:
             console.print(table(part.title, part.columns, part.rows))
         else:
             console.print(part, soft_wrap=True, markup=False)
+
+
+def as_json(answer: Iterable[Answer]) -> str:
+    """The same for programs: tables by title, each a list of rows by column (`status`: a column without a name), and the
+    sentences as notes."""
+    notes: list[str] = []
+    tables: dict[str, list[dict[str, Any]]] = {}
+    for part in answer:
+        if isinstance(part, Rows):
+            names = [column or "status" for column in part.columns]
+            tables[part.title] = [dict(zip(names, row, strict=True)) for row in part.rows]
+        else:
+            notes.append(part)
+    return json.dumps({"tables": tables, "notes": notes}, indent=1, default=str, ensure_ascii=False)
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:

@@ -15,8 +15,9 @@ from cdp_orchestration import last_pass, unread
 from cdp_orchestration.components import runs
 from cdp_orchestration.components.event_log import instance_of
 from cdp_orchestration.components.warm_dbt import warm_dbt
-from cdp_orchestration.errors import disk_full, is_disk_full
+from cdp_orchestration.errors import NeedsAPerson, disk_full, is_disk_full
 from cdp_orchestration.home import Home, current_home
+from cdp_orchestration.scratch.build import NOTE
 from cdp_orchestration.warehouse import Warehouse
 
 log = logging.getLogger("cdp")
@@ -36,7 +37,11 @@ class Step:
 
 @contextmanager
 def one_pass_at_a_time(home: Home) -> Iterator[None]:
-    """Two passes queue; the kernel frees the place of one that was killed."""
+    """Two passes queue; the kernel frees the place of one that was killed. Raises NeedsAPerson in a warehouse of the past."""
+    if (home.root / NOTE).exists():
+        raise NeedsAPerson(
+            f"{home.root} is a warehouse of the past, made by `cdp at`: nothing is pulled into it or delivered from it."
+        )
     with open(home.root / "pass.lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

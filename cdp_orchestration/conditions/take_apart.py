@@ -13,7 +13,6 @@ from sqlglot.errors import SqlglotError
 
 from cdp_orchestration.conditions.asking import Asking, Unexplained
 from cdp_orchestration.conditions.leaves import Leaf, conditions_of
-from cdp_orchestration.conditions.readable import is_clock
 from cdp_orchestration.conditions.rows import Rows, owner_of, relations_of, rows_of
 from cdp_orchestration.conditions.tree import Condition, joined
 from cdp_orchestration.warehouse import Reading
@@ -31,21 +30,6 @@ def parsed(sql: str, dialect: str) -> exp.Query:
     if len(found) != 1 or not isinstance(found[0], exp.Query):
         raise Unexplained("its SQL is not one query")
     return found[0]
-
-
-def reads_the_clock(query: exp.Query) -> bool:
-    return any(is_clock(table) for table in query.find_all(exp.Table))
-
-
-def at(query: exp.Query, moment: str) -> exp.Query:
-    """The query with the clock of the build at another moment, where it reads the clock itself."""
-
-    for table in [table for table in query.find_all(exp.Table) if is_clock(table)]:
-        clock = table.copy()
-        clock.set("alias", None)
-        as_of = exp.alias_(exp.cast(exp.Literal.string(moment), "timestamp"), "as_of")
-        table.replace(exp.select("build_id", as_of, "through_batch_seq").from_(clock).subquery(table.alias_or_name))
-    return query
 
 
 def explain(connection: Reading, query: exp.Query, dialect: str, person: str, spoken: str | None = None) -> Condition:

@@ -58,3 +58,16 @@ def models(manifest: dict[str, Any], folder: str) -> dict[str, dict[str, Any]]:
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and folder in node["fqn"]
     }
+
+
+def observing(manifest: dict[str, Any]) -> set[str]:
+    """The audiences that ask who entered or left another one (tag depends_on_observations), or that read one which does: they
+    depend on what builds saw, not on what landed alone."""
+    nodes = manifest["nodes"]
+    found = {key for key, node in nodes.items() if "depends_on_observations" in (node.get("tags") or [])}
+    grew = bool(found)
+    while grew:
+        more = {key for key, node in nodes.items() if found & set((node.get("depends_on") or {}).get("nodes") or [])}
+        grew = not more <= found
+        found |= more
+    return {nodes[key]["name"] for key in found} & set(audiences(manifest))

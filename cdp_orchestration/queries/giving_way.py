@@ -3,7 +3,6 @@
 from typing import Any
 
 from cdp_orchestration.project.audience_rules import audience_rules
-from cdp_orchestration.project.manifest import audiences
 from cdp_orchestration.warehouse import Reading
 
 
@@ -15,24 +14,10 @@ def goes_before(manifest: dict[str, Any], audience: str) -> dict[str, tuple[str,
     return {name: (relations[name], why) for name, why in before.items() if name in relations}
 
 
-def kept_out(
-    connection: Reading, manifest: dict[str, Any], audience: str, person: str, moment: str | None = None
-) -> list[str]:
-    """Why a person is in no case a member of the audience: a sentence without its stop for each model that holds them.
-
-    With `moment`, an audience that held them then, as builds saw it; another model as it is now.
-    """
+def kept_out(connection: Reading, manifest: dict[str, Any], audience: str, person: str) -> list[str]:
+    """Why a person is in no case a member of the audience: a sentence without its stop for each model that holds them."""
     said = []
-    known = audiences(manifest)
     for name, (relation, why) in goes_before(manifest, audience).items():
-        if moment and name in known:
-            row = connection.execute(
-                "select 1 from audiences.memberships where audience = ? and profile_id = ? and entered_at <= cast(? as timestamp) "
-                "and (exited_at is null or exited_at > cast(? as timestamp)) limit 1",
-                [name, person, moment, moment],
-            ).fetchone()
-        else:
-            row = connection.execute(f"select 1 from {relation} where profile_id = ? limit 1", [person]).fetchone()
-        if row:
-            said.append(f"{name} {'held' if moment and name in known else 'holds'} them, and {why}")
+        if connection.execute(f"select 1 from {relation} where profile_id = ? limit 1", [person]).fetchone():
+            said.append(f"{name} holds them, and {why}")
     return said

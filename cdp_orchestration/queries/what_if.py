@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from cdp_orchestration.identity.rules import check_rules, identity_rules
 from cdp_orchestration.project.manifest import audiences, current_manifest
 from cdp_orchestration.project.parse import DBT_EXECUTABLE, dbt_project
 from cdp_orchestration.queries.answers import Answer, Rows
+from cdp_orchestration.scratch.folders import scratch_folder
 from cdp_orchestration.warehouse import Warehouse
 from cdp_orchestration.warehouse.loading import prepare
 
@@ -58,9 +58,8 @@ def rules_of(file: Path) -> dict[str, Any]:
 def what_if(home: Home, file: Path) -> Iterator[Answer]:
     """The merges and splits that the rules would cause, and the profiles and members that would change."""
     rules = rules_of(file)
-    with tempfile.TemporaryDirectory(prefix="what-if-", dir=home.root) as folder:
-        scratch = Home(Path(folder))
-        now = Path(folder) / "now.duckdb"
+    with scratch_folder(home) as folder:
+        scratch, now = Home(folder.root), folder.root / "now.duckdb"
         Warehouse(home).copy_to(now)
         shutil.copyfile(now, scratch.warehouse)
         prepare(scratch, json.loads(dbt_project(home).manifest_path.read_text()))

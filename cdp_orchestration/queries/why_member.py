@@ -1,12 +1,10 @@
 """`cdp why-member AUDIENCE TYPE=VALUE`: the conditions of an audience, each with the person's value, and member or not."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
-from cdp_orchestration.clock import parsed_as_of
 from cdp_orchestration.conditions.asking import Unexplained
-from cdp_orchestration.conditions.take_apart import at, explain, parsed, reads_the_clock
+from cdp_orchestration.conditions.take_apart import explain, parsed
 from cdp_orchestration.conditions.tree import Condition, reasons
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
@@ -22,45 +20,45 @@ VERDICTS = {True: "holds", False: "fails", None: "unknown: null"}
 Stay = tuple[Any, Any]  # entered, exited
 
 
-def why_member(home: Home, audience: str, identifier: Identifier, as_of: str | None = None) -> Iterator[Answer]:
+def why_member(home: Home, audience: str, identifier: Identifier) -> Iterator[Answer]:
     """Each condition of the audience for one person, then a sentence: member or not, since when, and why.
 
-    With `as_of`, a past moment: the membership that builds saw then; and the conditions over the data of now, with windows that
-    end at that moment. Raises NeedsAPerson where audience or identifier is unknown, nothing is built, or the moment lies ahead.
+    Raises NeedsAPerson where audience or identifier is unknown, or nothing is built.
     """
     manifest = current_manifest(home)
-    known = audiences(manifest)
-    if audience not in known:
-        raise NeedsAPerson(f"There is no audience {audience}. There are: {', '.join(sorted(known)) or 'none'}.")
-    moment = parsed_as_of(as_of) if as_of else None
+    known = known_audience(home, audience)
     with Warehouse(home).reading() as connection:
         person = holder(connection, *identifier)
-        if moment:
-            _check_moment(connection, moment)
     sql = compiled(home, [known[audience]])[audience]
     with Warehouse(home).reading() as connection:
-        yield f"Person {person}"
-        found: Condition | None = None
-        clock = False
-        try:
-            query = parsed(sql, dialect())
-            clock = reads_the_clock(query)
-            found = explain(connection, at(query, moment) if moment else query, dialect(), person, spoken())
-        except Unexplained as error:
-            if isinstance(error.__cause__, RelationMissing):
-                yield f"A relation that {audience} reads is not built: `cdp run` builds it. ({error.__cause__})"
-            else:
-                yield f"The conditions of {audience} cannot be shown: {error}."
-        if found:
-            yield Rows(f"Conditions of {audience}", ["condition", "value", "threshold", "verdict"], lines(found))
-        name = "=".join(identifier)
-        stays = _stays(connection, audience, person)
-        kept = kept_out(connection, manifest, audience, person, moment)
-        if moment:
-            yield from _then(connection, audience, name, stays, moment, found, clock)
-            yield from (f"Whatever the conditions say, {each}." for each in kept)
+        shown, found = conditions(connection, audience, person, sql)
+        stays, since = stays_of(connection, audience, person), _since(connection, audience, person)
+        kept = kept_out(connection, manifest, audience, person)
+    yield from shown
+    yield _now(audience, "=".join(identifier), stays, found, since, kept)
+
+
+def known_audience(home: Home, audience: str) -> dict[str, dict[str, Any]]:
+    """The models of all audiences. Raises NeedsAPerson where this one is none of them."""
+    known = audiences(current_manifest(home))
+    if audience not in known:
+        raise NeedsAPerson(f"There is no audience {audience}. There are: {', '.join(sorted(known)) or 'none'}.")
+    return known
+
+
+def conditions(connection: Reading, audience: str, person: str, sql: str) -> tuple[list[Answer], Condition | None]:
+    """What is to be shown, and the tree; none where the SQL cannot be taken apart, or what it reads is not built."""
+    shown: list[Answer] = [f"Person {person}"]
+    try:
+        found = explain(connection, parsed(sql, dialect()), dialect(), person, spoken())
+    except Unexplained as error:
+        if isinstance(error.__cause__, RelationMissing):
+            shown.append(f"A relation that {audience} reads is not built: `cdp run` builds it. ({error.__cause__})")
         else:
-            yield _now(audience, name, stays, found, _since(connection, audience, person), kept)
+            shown.append(f"The conditions of {audience} cannot be shown: {error}.")
+        return shown, None
+    columns = ["condition", "value", "threshold", "verdict"]
+    return [*shown, Rows(f"Conditions of {audience}", columns, lines(found))], found
 
 
 def dialect() -> str:
@@ -133,40 +131,7 @@ def _now(audience: str, name: str, stays: list[Stay], found: Condition | None, s
     return f"{said} {'The conditions hold.' if holds else f'Why not: {because(found)}.'}"
 
 
-def _then(
-    connection: Reading, audience: str, name: str, stays: list[Stay], moment: str, found: Condition | None, clock: bool
-) -> Iterator[str]:
-    time = datetime.fromisoformat(moment)
-    stay = next((stay for stay in stays if stay[0] <= time and (stay[1] is None or stay[1] > time)), None)
-    row = connection.execute(
-        "select max(as_of) from staging.builds where as_of <= cast(? as timestamp)", [moment]
-    ).fetchone()
-    build = row[0] if row else None
-    if build is None:
-        yield f"No build speaks for {time} or a time before it, so nobody knows who was a member of {audience} then."
-    else:
-        is_one = f"a member of {audience} (entered {stay[0]}" if stay else f"not a member of {audience}"
-        left = ")" if stay and stay[1] is None else f", left {stay[1]})" if stay else ""
-        yield f"At {time}, {name} was {is_one}{left}, as builds saw it: the last until then was of {build}."
-    if found:
-        hold = "hold" if found.verdict else f"do not hold: {because(found)}"
-        yield (
-            f"The conditions above {hold}. They are asked of today's data: attributes, traits and consents are those of now, "
-            "which need not be those that the build saw. "
-            + (f"Only the audience's own windows end at {time}." if clock else "This audience itself reads no clock.")
-        )
-
-
-def _check_moment(connection: Reading, moment: str) -> None:
-    row = connection.execute("select as_of from staging.current_build").fetchone()
-    time = datetime.fromisoformat(moment)
-    if row and time > row[0]:
-        raise NeedsAPerson(
-            f"--as-of {time}: the last build speaks for {row[0]}, so nothing is known of later. Leave --as-of out to ask for now."
-        )
-
-
-def _stays(connection: Reading, audience: str, person: str) -> list[Stay]:
+def stays_of(connection: Reading, audience: str, person: str) -> list[Stay]:
     found = connection.execute(
         "select entered_at, exited_at from audiences.memberships where audience = ? and profile_id = ? order by 1",
         [audience, person],

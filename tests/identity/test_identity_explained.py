@@ -221,7 +221,7 @@ def test_what_if_tells_and_touches_nothing(platform: Platform, tmp_path: Path) -
     assert "people who would be split" in done.stdout
     assert "w2@x.example" in done.stdout
     assert (platform.root / "warehouse.duckdb").read_bytes() == before
-    assert not list(platform.root.glob("what-if-*"))
+    assert not list(platform.root.glob("scratch/cdp_scratch_*"))
 
 
 def test_health_counts_refusals_and_sharing(platform: Platform) -> None:
