@@ -143,7 +143,7 @@ def test_a_pass_whose_checks_fail_names_them_and_delivers_once_they_pass(
     done = changeable.cdp("run")
     assert done.returncode == 1
     assert "nobody_is_a_vip" in done.stderr
-    assert "accepted_values(profile_id) by 1" in done.stderr, (
+    assert "accepted_values(profile_id) by 1 in dbt_project/models/5_audiences/vips.sql" in done.stderr, (
         "one check holds several promises; the broken one is named"
     )
     assert not list((changeable.root / "drop").iterdir())

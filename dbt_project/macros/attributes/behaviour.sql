@@ -1,8 +1,8 @@
 {# Nine scores of what people do, each a whole number from 0 to 100: where a person stands among all
    who did anything. docs/attributes.md has the formulas. #}
 
-{# {name: what people are ranked by}. A week is 7 x 24 h back from the build's as_of. `whole` numbers
-   are divided as doubles; each is exact, so that engines rank alike. #}
+{# {name: what people are ranked by}. A week is 7 x 24 h back from the build's as_of. `whole`
+   numbers are divided as doubles; each is exact, so that engines rank alike. #}
 {% macro behaviour_measures() -%}
     {%- set whole = 'cast(1 as ' ~ cdp.type_double() ~ ') * ' -%}
     {{ return({

@@ -42,8 +42,8 @@ from (
 ) as counted
 {%- endmacro %}
 
-{# What is left of 1 at as_of: half after each `half_life_days`. (After 200 half-lives nothing is, and
-   a power of more may be too small for a number.) #}
+{# What is left of 1 at as_of: half after each `half_life_days`. (After 200 half-lives nothing is,
+   and a power of more may be too small for a number.) #}
 {% macro faded(moment, half_life_days) -%}
     {%- set age = cdp.seconds_between(moment, cdp.as_of()) -%}
     power(

@@ -1,5 +1,5 @@
-{# Recency, frequency and monetary value: how lately, how often and for how much a person bought, each
-   from 1 to 5 among all who did, and what such people are called. #}
+{# Recency, frequency and monetary value: how lately, how often and for how much a person bought,
+   each from 1 to 5 among all who did, and what such people are called. #}
 
 {# Over any relation of purchases, one row each: rfm_of(ref('orders'), at='ordered_at',
    amount='amount_usd', where="status <> 'cancelled'"). `at` and `amount` are columns of it, `where`

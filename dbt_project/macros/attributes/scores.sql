@@ -10,8 +10,8 @@
     )
 {%- endmacro %}
 
-{# The share of the other rows that have less, as a whole number from 0 to 100. (Not round(): engines
-   differ on what half is.) #}
+{# The share of the other rows that have less, as a whole number from 0 to 100. (Not round():
+   engines differ on what half is.) #}
 {% macro percentile_score(column, of) -%}
     {%- set below = '(rank() over (order by ' ~ column ~ ') - 1)' -%}
     cast(

@@ -1,6 +1,6 @@
 {# When a person did something for the first or the last time: last_performed('Order Completed',
-   'before_last', 60) has who ordered last 60 days ago or earlier. The operators are those of a moment;
-   who never did it has none, and so meets a condition that says "not", unless
+   'before_last', 60) has who ordered last 60 days ago or earlier. The operators are those of a
+   moment; who never did it has none, and so meets a condition that says "not", unless
    missing_matches_negative=false. What happens after the build's as_of does not count. #}
 
 {% macro first_performed(
