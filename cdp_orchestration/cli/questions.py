@@ -1,4 +1,5 @@
-"""The verbs that answer and change nothing: status, profile, why, why-member, what-if, quarantine, check."""
+"""The verbs that answer and change nothing: status, profile, why, why-member, what-if, quarantine, catalogue,
+check."""
 
 import sys
 
@@ -86,6 +87,14 @@ def quarantine(samples: int) -> None:
     from cdp_orchestration.queries.quarantine import quarantine as refused
 
     show(refused(ready_home(), samples), OUT)
+
+
+@main.command()
+def catalogue() -> None:
+    """The traits and event properties that are declared: type, PII class, merge rule, where senders say them."""
+    from cdp_orchestration.queries.catalogue import catalogue as declared
+
+    show(declared(), OUT)
 
 
 @main.command()

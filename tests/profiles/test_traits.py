@@ -11,7 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cdp_orchestration.queries.answers import Rows
+from cdp_orchestration.queries.catalogue import catalogue
+from cdp_orchestration.queries.undeclared_traits import undeclared_traits
 from tests.conftest import connect
+from tests.profiles.test_catalogue import IDENTITY, MEANT, TYPES, WRONG
+from tests.support.harness import PROJECT
 from tests.support.macros import rendered
 
 AS_OF = datetime(2026, 10, 20)
@@ -53,7 +58,7 @@ def macro(
     variables = {
         "catalogue": {"traits": traits},
         "sources": sources or {},
-        "identity": {"identifiers": {"email": {"normalise": "email"}}, "blocked_values": ["n/a"]},
+        "identity": IDENTITY,
     }
     return rendered(
         engine, name, *arguments,
@@ -205,8 +210,6 @@ class World:
         self.history = self._history(engine, text)
 
     def _history(self, engine: str, text: dict[str, Any]) -> str:
-        from tests.support.harness import PROJECT
-
         model = (PROJECT / "dbt_project/models/3_profiles/trait_history.sql").read_text()
         model = model[model.index("with writes") :]
         states = macro(engine, "trait_states", "writes", **text)
@@ -279,6 +282,62 @@ def test_postgres_agrees_with_the_reference_now_and_then(postgres: dict[str, str
         agrees()
 
 
+# ---- What each type reads. ----
+
+
+def typed_sql(engine: str, name: str) -> str:
+    """Each value of the table `said` (place, trait, value) as the trait `name`, which is of the type of that name."""
+    traits = {name: {"type": name}}
+    named = f"(select place, trait, value, {macro(engine, 'said_text', 'value', traits=traits)} as said from said)"
+    timed = macro(engine, "with_times", named, {"moment": "said"}, traits=traits)
+    typed = macro(engine, "typed_trait", "trait", "value", "said", "moment", traits=traits)
+    removes = macro(engine, "removes_trait", "trait", "value", "said", traits=traits)
+    column = macro(engine, "trait_column", "typed_value", name, traits=traits)
+    return (
+        f"select place, {column} as held, removes, said is not null as says from (select place, said, {removes} as removes, "
+        f"{typed} as typed_value from ({timed}) as timed where trait = '{name}') as typed order by place"
+    )
+
+
+def values_sql() -> str:
+    rows = []
+    for place, (value, _) in enumerate(MEANT):
+        text = json.dumps(value, separators=(",", ":")).replace("'", "''")
+        rows += [f"({place}, '{name}', '{text}')" for name in TYPES]
+    return f"create table said as select * from (values {', '.join(rows)}) as said (place, trait, value)"
+
+
+def check_types(query: Any, engine: str) -> None:
+    checked = 0
+    for name in TYPES:
+        for (value, meant), (_, held, removes, _) in zip(MEANT, query(typed_sql(engine, name)), strict=True):
+            assert removes == (value is None or (name == "tag" and value == "False")), f"{value!r} as {name}"
+            if name in meant and not removes:
+                checked += 1
+                wanted = True if name == "tag" else meant[name]
+                assert held == (None if wanted is WRONG else wanted), f"{value!r} as {name}"
+    assert checked > 60
+
+
+def test_duckdb_reads_a_trait_of_each_type() -> None:
+    with duckdb.connect() as connection:
+        connection.execute(values_sql())
+        check_types(lambda sql: connection.execute(sql).fetchall(), "duckdb")
+
+
+def test_postgres_reads_a_trait_of_each_type(postgres: dict[str, str]) -> None:
+    with closing(connect(postgres, postgres["PGDATABASE"])) as connection, connection.cursor() as cursor:
+        cursor.execute("create schema if not exists landing")
+        cursor.execute(str(rendered("postgres", "postgres_functions")))
+        cursor.execute(values_sql())
+
+        def query(sql: str) -> Any:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+        check_types(query, "postgres")
+
+
 @pytest.mark.parametrize(
     ("traits", "told"),
     [
@@ -321,3 +380,37 @@ def test_older_names_of_types_are_accepted_and_what_is_shown_has_its_own_type() 
 def test_a_moment_that_is_none_is_refused(moment: Any) -> None:
     with pytest.raises(Refused, match="traits_as_of: the time is .*'2026-09-01 12:30:00'"):
         macro("duckdb", "traits_as_of", moment, traits={})
+
+
+def test_undeclared_traits_are_told_with_how_often_they_occur() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("create schema profiles")
+        connection.execute(
+            "create table profiles.trait_writes as select * from (values "
+            "('m1', 'web', 'pet', timestamp '2026-10-02'), ('m2', 'crm', 'pet', timestamp '2026-10-01'), "
+            "('m3', 'web', 'pet', timestamp '2026-10-03'), ('m3', 'web', 'city', timestamp '2026-10-03'), "
+            "('m3', 'web', 'shoe', timestamp '2026-10-03')) as writes (message_id, source, trait, occurred_at)"
+        )
+        assert undeclared_traits(connection, {"city": "text"}) == [  # type: ignore[arg-type]
+            ("pet", 3, "crm, web", datetime(2026, 10, 1), datetime(2026, 10, 3)),
+            ("shoe", 1, "web", datetime(2026, 10, 3), datetime(2026, 10, 3)),
+        ]
+
+
+def test_the_catalogue_is_shown_with_its_rules() -> None:
+    variables = {
+        "catalogue": {
+            "traits": {
+                "age": "bigint",
+                "tags": {"type": "list", "merge": "union", "capacity": 5, "ttl_days": 30, "pii": "special"},
+            },
+            "properties": {"price": {"type": "money", "from": ["value"], "description": "Of one\n trip"}},
+        }
+    }
+    traits, properties = catalogue(variables)
+    assert isinstance(traits, Rows) and isinstance(properties, Rows)
+    assert list(traits.rows) == [
+        ("age", "integer", "none", "latest", "for ever", "", ""),
+        ("tags", "list", "special", "union of 5", "30 days", "", ""),
+    ]
+    assert list(properties.rows) == [("price", "money", "none", "value", "Of one trip")]
