@@ -33,7 +33,8 @@ def person(home: Home, identifier_type: str, value: str) -> Iterator[Answer]:
              "select from_profile_id, merged_at, identifier_type, identifier_value, message_id from identity.merges "
              "where kind = 'merge' and into_profile_id = ? order by 2")  # fmt: skip
         yield rows("Traits", ["trait", "value", "source", "said at", "message", "won by"],
-             "select trait, value, source, occurred_at, message_id, won_by from profiles.traits where profile_id = ? order by 1")  # fmt: skip
+             "select trait, value, source, occurred_at, message_id, won_by from profiles.traits "
+             "where profile_id = ? order by 1")  # fmt: skip
         yield rows("Devices", ["device", "type", "model", "first seen", "last seen", "may be tracked"],
              "select device, type, model, first_seen_at, last_seen_at, is_tracked from profiles.devices "
              "where profile_id = ? order by 1")  # fmt: skip

@@ -89,9 +89,7 @@ def winner(trait: str, writes: list[Write], tiers: dict[str, int], at: datetime,
     entry = TRAITS.get(trait, {})
     ttl = entry.get("ttl_days")
     alive = [
-        each
-        for each in writes
-        if each["at"] <= at and (not ttl or each["at"] > min(at, clock) - timedelta(days=ttl))
+        each for each in writes if each["at"] <= at and (not ttl or each["at"] > min(at, clock) - timedelta(days=ttl))
     ]
     kept = in_force(alive, tiers)
     if not kept:
@@ -378,7 +376,7 @@ def test_older_names_of_types_are_accepted_and_what_is_shown_has_its_own_type() 
 
 @pytest.mark.parametrize("moment", ["yesterday", "2026-9-1", "2026-09-01'; drop table x", 20260901])
 def test_a_moment_that_is_none_is_refused(moment: Any) -> None:
-    with pytest.raises(Refused, match="traits_as_of: the time is .*'2026-09-01 12:30:00'"):
+    with pytest.raises(Refused, match=r"traits_as_of: the time is .*'2026-09-01 12:30:00'"):
         macro("duckdb", "traits_as_of", moment, traits={})
 
 
@@ -408,7 +406,8 @@ def test_the_catalogue_is_shown_with_its_rules() -> None:
         }
     }
     traits, properties = catalogue(variables)
-    assert isinstance(traits, Rows) and isinstance(properties, Rows)
+    assert isinstance(traits, Rows)
+    assert isinstance(properties, Rows)
     assert list(traits.rows) == [
         ("age", "integer", "none", "latest", "for ever", "", ""),
         ("tags", "list", "special", "union of 5", "30 days", "", ""),
