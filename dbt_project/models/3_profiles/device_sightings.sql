@@ -1,6 +1,8 @@
 -- What messages say of the devices they came from, read once when they come. One row per message
 -- with a device (sighting is its arrival), and one (sighting 0) that says how far was read.
-{{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='sighting') }}
+{{ config(
+    materialized='incremental', incremental_strategy='delete+insert', unique_key='sighting'
+) }}
 
 {% set fields = {
     'id': ['device', 'id'], 'advertising_id': ['device', 'advertisingId'],
