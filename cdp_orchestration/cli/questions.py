@@ -1,4 +1,5 @@
-"""The verbs that answer and change nothing: status, profile, why, why-member, what-if, quarantine, undeclared, check."""
+"""The verbs that answer and change nothing: status, profile, why, why-member, what-if, quarantine, undeclared, catalogue,
+check."""
 
 import sys
 from pathlib import Path
@@ -104,6 +105,14 @@ def undeclared(limit: int) -> None:
     from cdp_orchestration.queries.undeclared import undeclared as found
 
     show(found(ready_home(), limit), OUT)
+
+
+@main.command()
+def catalogue() -> None:
+    """The traits and event properties that are declared: type, PII class, merge rule, where senders say them."""
+    from cdp_orchestration.queries.catalogue import catalogue as declared
+
+    show(declared(), OUT)
 
 
 @main.command()

@@ -33,8 +33,12 @@ def person(home: Home, identifier_type: str, value: str) -> Iterator[Answer]:
         yield rows("Absorbed profiles", ["absorbed", "at", "linked by", "value", "message"],
              "select from_profile_id, merged_at, identifier_type, identifier_value, message_id from identity.merges "
              "where kind = 'merge' and into_profile_id = ? order by 2")  # fmt: skip
-        yield rows("Traits", ["trait", "value", "source", "said at", "message"],
-             "select trait, value, source, occurred_at, message_id from profiles.traits where profile_id = ? order by 1")  # fmt: skip
+        yield rows("Traits", ["trait", "value", "source", "said at", "message", "won by"],
+             "select trait, value, source, occurred_at, message_id, won_by from profiles.traits "
+             "where profile_id = ? order by 1")  # fmt: skip
+        yield rows("Devices", ["device", "type", "model", "first seen", "last seen", "may be tracked"],
+             "select device, type, model, first_seen_at, last_seen_at, is_tracked from profiles.devices "
+             "where profile_id = ? order by 1")  # fmt: skip
         yield rows("Consents", ["regulation", "purpose", "state", "said at", "message"],
              "select regulation, purpose, state, occurred_at, message_id from profiles.consents where profile_id = ? "
              "order by 1, 2")  # fmt: skip

@@ -152,7 +152,7 @@
         'is_known': 'boolean',
     } -%}
     {%- for name, trait in cdp.catalogue_traits().items() -%}
-        {%- do types.update({name: trait['type']}) -%}
+        {%- do types.update({name: trait['column_type']}) -%}
     {%- endfor -%}
     {{ return(types) }}
 {%- endmacro %}

@@ -12,26 +12,14 @@ with seen as (
 ),
 
 known_traits as (
-    select
-        {% for trait in catalogue_traits() %}
-        max(
-            case when trait = '{{ trait }}' then {{ json_scalar('value') }} end
-        ) as {{ column_name(trait) }},
-        {% endfor %}
-        profile_id
-    from {{ ref('traits') }}
-    group by profile_id
+    {{ traits_in_a_row(ref('traits')) }}
 )
 
 select
     seen.profile_id,
     seen.first_seen_at,
     seen.last_seen_at,
-    seen.is_known{{ ',' if catalogue_traits() }}
-{% for trait, entry in catalogue_traits().items() %}
-    {{ catalogue_value(
-        'known_traits.' ~ column_name(trait), entry['type']
-    ) }} as {{ column_name(trait) }}{{ ',' if not loop.last }}
-{% endfor %}
+    seen.is_known
+    {{- trait_columns('known_traits') }}
 from seen
 left join known_traits on known_traits.profile_id = seen.profile_id

@@ -5,6 +5,7 @@
 
 {% set window = fault_window([
     'select arrival from ' ~ ref('events') ~ ' where wrong_types is not null',
+    'select arrival from ' ~ ref('trait_writes') ~ ' where is_wrong_type',
 ]) %}
 
 with faulted as (
@@ -19,18 +20,32 @@ items as (
     {{ explode_array('faulted', ['arrival'], 'faults') }}
 ),
 
--- Two properties may read one value.
-faults as (
+told as (
     select
         arrival,
         {{ json_text('item', ['field']) }} as field,
         {{ json_text('item', ['reason']) }} as reason,
-        min({{ json_text('item', ['detail']) }}) as detail
+        {{ json_text('item', ['detail']) }} as detail
     from items
-    group by
+    union all
+    select
         arrival,
-        {{ json_text('item', ['field']) }},
-        {{ json_text('item', ['reason']) }}
+        field,
+        reason,
+        detail
+    from ({{ trait_faults() }}) as of_traits
+    where arrival > {{ window.arrival }}
+),
+
+-- Two properties may read one value.
+faults as (
+    select
+        arrival,
+        field,
+        reason,
+        min(detail) as detail
+    from told
+    group by arrival, field, reason
 ),
 
 records as (

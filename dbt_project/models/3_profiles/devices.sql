@@ -1,0 +1,59 @@
+-- The devices of each person: when they were seen, what they are, and by which ids they go. Of each
+-- fact the latest word counts (of two at one moment the greater in order of letters). One row per
+-- (profile, device).
+{% set facts = [
+    'device_id', 'advertising_id', 'push_token', 'type', 'manufacturer', 'model', 'is_tracked'
+] %}
+
+-- A device says the same of itself with every message.
+with sightings as (
+    select
+        set_owners.profile_id,
+        seen.device,
+        {% for fact in facts -%}
+        seen.{{ fact }},
+        {% endfor -%}
+        min(seen.occurred_at) as first_seen_at,
+        max(seen.occurred_at) as last_seen_at
+    from {{ ref('device_sightings') }} as seen
+    inner join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = seen.identifiers
+    where set_owners.profile_id is not null
+    group by
+        set_owners.profile_id,
+        seen.device,
+        {% for fact in facts -%}
+        seen.{{ fact }}{{ ',' if not loop.last }}
+        {% endfor %}
+),
+
+ranked as (
+    select
+        *,
+        {% for fact in facts -%}
+        row_number() over (
+            partition by profile_id, device
+            order by
+                case when {{ fact }} is null then 1 else 0 end,
+                last_seen_at desc,
+                {{ fact }} desc
+        ) as {{ fact }}_place{{ ',' if not loop.last }}
+        {% endfor %}
+    from sightings
+)
+
+select
+    profile_id,
+    device,
+    min(first_seen_at) as first_seen_at,
+    max(last_seen_at) as last_seen_at,
+    {% for fact in facts if fact != 'is_tracked' -%}
+    max(case when {{ fact }}_place = 1 then {{ fact }} end) as {{ fact }},
+    {% endfor -%}
+    max(
+        case
+            when is_tracked_place = 1 and is_tracked then 1
+            when is_tracked_place = 1 and not is_tracked then 0
+        end
+    ) = 1 as is_tracked
+from ranked
+group by profile_id, device
