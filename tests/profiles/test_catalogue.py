@@ -116,6 +116,67 @@ def test_the_first_path_that_is_there_counts_and_the_fault_names_it() -> None:
     assert [json.loads(faults)["field"] for *_, faults in found if faults] == ["properties.order.value"]
 
 
+SAID = [
+    '{"price":1,"colour":"red","size":null}',
+    '{"order":{"value":2,"rabatt":{"a":1}},"o\'clock":[1]}',
+    '{"order":7,"cart":{"value":1,"more":true}}',
+    "{}",
+]
+PATHS = [["price"], ["order", "value"], ["cart"], ["cart", "value"]]
+
+
+def check_undeclared(engine: str, execute: Any) -> None:
+    entries = rendered(engine, "undeclared_entries", "told", ["place"], "said", PATHS)
+    kind = rendered(engine, "value_kind", "value")
+    rows = execute(f"select place, name, {kind} as kind from ({entries}) as entries order by place, name")
+    assert [tuple(row) for row in rows] == [
+        (0, "colour", "text"),
+        (1, "o'clock", "array"),
+        (1, "order.rabatt", "object"),
+        (2, "order", "number"),  # it is no object, so nothing of it is read
+    ]
+
+
+def said_in() -> str:
+    rows = ", ".join("({}, '{}')".format(place, text.replace("'", "''")) for place, text in enumerate(SAID))
+    return f"create table told as select * from (values {rows}) as told (place, said)"
+
+
+def test_duckdb_tells_what_no_path_reads() -> None:
+    with duckdb.connect() as connection:
+        connection.execute(said_in())
+        check_undeclared("duckdb", lambda sql: connection.execute(sql).fetchall())
+
+
+def test_postgres_tells_what_no_path_reads(postgres: dict[str, str]) -> None:
+    with closing(connect(postgres, postgres["PGDATABASE"])) as connection, connection.cursor() as cursor:
+        cursor.execute(said_in())
+        cursor.execute("select 1")
+
+        def execute(sql: str) -> list[tuple[Any, ...]]:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+        check_undeclared("postgres", execute)
+
+
+JUDGED = {"money_is_judged": "place = 0", "judged_amounts": ["properties.total"]}
+
+
+def test_what_staging_has_judged_is_told_once() -> None:
+    """An order's total; another amount of the order is told here."""
+    properties = {name: {"type": "money", "from": [[name]]} for name in ("total", "price")}
+    inner = rendered("duckdb", "with_typed_properties", "told", "properties", properties, rules=IDENTITY)
+    faults = rendered("duckdb", "wrong_types", properties, rules=IDENTITY, **JUDGED)
+    with duckdb.connect() as connection:
+        connection.execute(
+            'create table told as select unnest([0, 1]) as place, \'{"total":"x","price":"y"}\' as properties'
+        )
+        found = connection.execute(f"select {faults} from ({inner}) as typed order by place").fetchall()
+    fields = [[fault["field"] for fault in json.loads(f"[{row[0]}]")] for row in found]
+    assert fields == [["properties.price"], ["properties.total", "properties.price"]]
+
+
 class Refused(Exception):
     pass
 
@@ -137,6 +198,7 @@ def declared(properties: dict[str, Any]) -> Any:
         ({"total": {"type": "number", "from": "value"}}, "total is"),
         ({"total": {"type": "number", "pii": "secret"}}, "pii is secret; write none, pii or special"),
         ({"order value": "number"}, "is no name of a column.*from"),
+        ({"wrong_types": "text"}, r"is a column of profiles.events already"),
         ({"source": "text"}, r"is a column of profiles.events already.*from: \[source\]"),
         ({"Total": "number", "total": "number"}, "is there twice"),
     ],
