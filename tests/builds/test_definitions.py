@@ -88,27 +88,30 @@ def test_a_table_that_a_model_reads_is_a_part_of_it(manifest: Manifest) -> None:
 def test_a_macro_recomputes_the_models_that_call_it(manifest: Manifest) -> None:
     before, after = (with_reader(manifest, "select 1", "merges", "happened") for _ in range(2))
     after["macros"]["macro.cdp.happened"]["macro_sql"] += " "
-    assert differ(Project(before, VARIABLES), Project(after, VARIABLES)) == {READER: {"macro happened"}}
+    found = differ(Project(before, VARIABLES), Project(after, VARIABLES))
+    assert found[READER] == {"macro happened"}
+    assert found["model.cdp.trips_searched_30d"] == {"macro happened"}, "a helper calls it"
     assert fingerprint(before, VARIABLES) == fingerprint(after, VARIABLES)
 
 
 @pytest.mark.parametrize(
     ("sql", "recomputed"),
     [
-        ("{{ trait('shoe_size', '>', 40) }}", {"vars.catalogue.traits.shoe_size"}),
+        ("{{ trait('glove_size', '>', 40) }}", {"vars.catalogue.traits.glove_size"}),
         ("{{ trait('hat_size', '>', 40) }}", set()),
     ],
 )
 def test_of_the_catalogue_a_model_reads_what_it_names(manifest: Manifest, sql: str, recomputed: set[str]) -> None:
     read = with_reader(manifest, sql, "identifiers", "profile_column_types")
-    found = differ(Project(read, VARIABLES), Project(read, declared("traits", shoe_size="bigint")))
+    found = differ(Project(read, VARIABLES), Project(read, declared("traits", glove_size="bigint")))
     assert found.get(READER, set()) == recomputed
 
 
 def test_other_variables_count_as_a_whole(manifest: Manifest) -> None:
     read = with_reader(manifest, "{{ var('visit_sources') }}", "identifiers")
     after = {**VARIABLES, "visit_sources": ["app"]}
-    assert differ(Project(read, VARIABLES), Project(read, after)) == {READER: {"vars.visit_sources"}}
+    found = differ(Project(read, VARIABLES), Project(read, after))
+    assert found == dict.fromkeys([READER, "model.cdp.sessions_30d"], {"vars.visit_sources"})
     assert fingerprint(manifest, VARIABLES) == fingerprint(manifest, after)
     rules = copy.deepcopy(VARIABLES)
     rules["identity"]["identifiers"]["email"]["limit"] = 6
@@ -154,7 +157,7 @@ select arrival, {{ 'nonsense' if env_var('FAILS', '') and execute else "properti
 from {{ ref('events') }}
 {% if is_incremental() %}where arrival > (select max(arrival) from {{ this }}){% endif %}
 """
-MADE = ["events", "wrong_types", "quarantine", "nights"]
+MADE = ["touched", "events", "trait_writes", "wrong_types", "quarantine", "nights"]
 HELD = {
     "events": "select * from profiles.events order by arrival",
     "wrong_types": "select * from profiles.wrong_types order by arrival, field",
@@ -175,6 +178,9 @@ class Warehouse:
             shutil.rmtree(dbt_project / "models" / layer)
         for file in (dbt_project / "tests").glob("*.sql"):
             file.unlink()
+        for name in ("calculated", "moved_events", "devices", "device_sightings"):
+            for file in (dbt_project / "models/3_profiles").glob(f"{name}.*"):
+                file.unlink()
         (dbt_project / "models/3_profiles/nights.sql").write_text(NIGHTS)
         self.builds = 0
         self.arrived = 0
@@ -247,7 +253,7 @@ def test_what_is_recomputed_equals_a_build_from_nothing(tmp_path: Path) -> None:
     first = warehouse.changed(full=True)
     assert first.models == [], "everything is made anew: there is nothing to tell"
     assert warehouse.build(first, models=[*MADE, "undeclared"]) == []
-    assert warehouse.recorded() == dict.fromkeys(["events", "wrong_types", "nights"], "b1")
+    assert warehouse.recorded() == dict.fromkeys(["touched", "events", "trait_writes", "wrong_types", "nights"], "b1")
     note(Home(warehouse.home), first.parts)
     # An order's total was judged by staging; what nobody said is judged, too.
     assert warehouse.platform.rows(FAULTS) == [
@@ -274,14 +280,14 @@ def test_what_is_recomputed_equals_a_build_from_nothing(tmp_path: Path) -> None:
     )
     assert {"events", "wrong_types", "quarantine", "nights", "profiles"} - set(found.models) == {"profiles"}
     assert warehouse.build(found, models=["events", "nights"], FAILS="yes") == ["nights"]
-    assert warehouse.recorded() == {"events": "b3"}
+    assert warehouse.recorded() == {"touched": "b1", "trait_writes": "b1", "events": "b3"}
 
     # The next one goes on where that one ended.
     left = warehouse.changed()
     assert "properties.nights (new)" in left.sentence()
     assert left.kept == ["profiles.nights", "profiles.wrong_types"]
     assert warehouse.build(left, models=[*MADE, "undeclared"]) == []
-    assert warehouse.recorded() == {"events": "b3", "wrong_types": "b4", "nights": "b4"}
+    assert warehouse.recorded() == {"touched": "b1", "trait_writes": "b1", "events": "b3", "wrong_types": "b4", "nights": "b4"}
     assert [row[:3] for row in warehouse.platform.rows(FAULTS) if row[1] == "properties.nights"] == [
         ("m2", "properties.nights", '"two"'),
         ("m4", "properties.nights", "[1]"),

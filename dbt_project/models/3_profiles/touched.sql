@@ -9,5 +9,5 @@ select
     cast(null as {{ dbt.type_string() }}) as write_id,
     cast(null as boolean) as is_whole,
     cast(null as {{ dbt.type_string() }}) as profile_id
-from {{ ref('current_build') }}
+from (select 1 as nothing) as nothing
 where 1 = 0
