@@ -31,8 +31,9 @@ LONGEST = ["test_identity", "test_days", "test_dagster", "test_portability", "te
            "test_bad_input", "test_dagster_runs", "test_models", "test_any_record", "test_cdnow", "test_streams", "test_values",
            "test_postgres_crash", "test_staging", "test_targets"]  # fmt: skip
 # Files whose tests build a warehouse, start a process for each, or draw many worlds: `make test-fast` leaves them out.
-BUILDING = {*LONGEST, "test_checks", "test_compaction", "test_delivery_crash", "test_delivery_property", "test_demo_company", "test_postgres",
-            "test_attributes", "test_recomputed", "test_tables", "test_audience_builds", "test_audience_verbs", "test_audiences", "test_new", "test_segment", "test_spark", "test_warehouse_duckdb", "test_why_member"}  # fmt: skip
+BUILDING = {*LONGEST, "test_attributes", "test_audience_builds", "test_audience_verbs", "test_audiences", "test_checks", "test_compaction",
+            "test_definitions", "test_delivery_crash", "test_delivery_property", "test_demo_company", "test_new", "test_postgres",
+            "test_recomputed", "test_segment", "test_spark", "test_tables", "test_warehouse_duckdb", "test_why_member"}  # fmt: skip
 SERVERS = {"postgres", "postgres_server", "mariadb"}
 
 

@@ -182,12 +182,15 @@ from (
         {%- set number = loop.index -%}
         {%- set value, text, typed = 'value_' ~ number, 'text_' ~ number, 'typed_' ~ number -%}
         {%- set fields = [] -%}
-        {%- for path in property['from'] -%}{%- do fields.append(place ~ path | join('.')) -%}{%- endfor -%}
+        {%- for path in property['from'] -%}
+            {%- do fields.append(place ~ path | join('.')) -%}
+        {%- endfor -%}
         {%- if property['type'] != 'tag' -%}
             {%- set field -%}
                 case
                     {%- for each in fields %}
-                    when said_{{ number }}_{{ loop.index }} is not null then {{ cdp.text_literal(each) }}
+                    when said_{{ number }}_{{ loop.index }} is not null
+                        then {{ cdp.text_literal(each) }}
                     {%- endfor %}
                 end
             {%- endset -%}
@@ -197,13 +200,15 @@ from (
                     or {{ cdp.holds_array(value) }}
                     or {{ cdp.holds_object(value) }}
                 )
-                {%- if property['type'] == 'money' and fields | select('in', judged_amounts) | list %}
-                and not ({{ money_is_judged }} and {{ field }} in ({{ cdp.string_literals(judged_amounts) }}))
+                {%- set judged = fields | select('in', judged_amounts) | list -%}
+                {%- if property['type'] == 'money' and judged %}
+                and not ({{ money_is_judged }} and {{ field }} in ({{ cdp.string_literals(judged) }}))
                 {%- endif %}
             {%- endset -%}
             {%- do parts.append(
                 'case when ' ~ wrong ~ " then '{\"field\":' || " ~ cdp.json_quote(field)
-                ~ " || ',\"reason\":\"wrong_type\",\"detail\":' || " ~ cdp.json_quote(value) ~ " || '}' end"
+                ~ " || ',\"reason\":\"wrong_type\",\"detail\":' || " ~ cdp.json_quote(value)
+                ~ " || '}' end"
             ) -%}
         {%- endif -%}
     {%- endfor -%}

@@ -1,7 +1,7 @@
 {# Faults that are found after staging, and the landed records that they stand in. #}
 
-{# {arrival, after, through}: faults of messages up to `arrival` are written already; the others are
-   of batches with after < batch_seq <= through. `told`: queries of the arrivals that have faults. #}
+{# {arrival, after, through}: faults of messages up to `arrival` are written already; the others
+   are of batches with after < batch_seq <= through. `told`: queries of the arrivals with faults. #}
 {% macro fault_window(told) -%}
     {%- if not execute or model.resource_type == 'unit_test' -%}
         {{ return({'arrival': -1, 'after': -1, 'through': 9223372036854775807}) }}

@@ -58,7 +58,9 @@ select
     arrival,
     -- What is of another type than the catalogue says, for wrong_types: a JSON array of faults.
     {% if properties -%}
-    nullif('[' || {{ wrong_types(properties, amounts_are_judged(), judged_amounts()) }} || ']', '[]')
+    nullif(
+        '[' || {{ wrong_types(properties, amounts_are_judged(), judged_amounts()) }} || ']', '[]'
+    )
     {%- else -%}
     cast(null as {{ dbt.type_string() }})
     {%- endif %} as wrong_types{{ ',' if typed_columns }}

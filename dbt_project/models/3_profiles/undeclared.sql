@@ -1,5 +1,5 @@
--- What senders say of events and people that the catalogue does not declare: it stays as it came, in
--- profiles.events.properties and profiles.traits, and is no column. One row per kind (property,
+-- What senders say of events and people that the catalogue does not declare: it stays as it came,
+-- in profiles.events.properties and profiles.traits, and is no column. One row per kind (property,
 -- trait), event and name. Nobody reads it in a build: it looks through all that was ever said.
 {{ config(materialized='view') }}
 
