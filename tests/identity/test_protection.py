@@ -12,6 +12,7 @@ import duckdb
 import jinja2
 import pytest
 
+from cdp_orchestration.identity.protection import WORDS
 from cdp_orchestration.identity.rules import identity_rules
 from tests.conftest import connect
 from tests.identity.test_identity import BLOCKED, Identifier, arrived, generated, in_batches
@@ -19,7 +20,8 @@ from tests.support.harness import PROJECT
 from tests.support.macros import rendered
 from tests.support.reference_identity import Message, resolve
 
-MODEL = PROJECT / "dbt_project/models/2_identity/steps/5_attached/attachments.sql"
+MODELS = PROJECT / "dbt_project/models/2_identity"
+ATTACHMENTS = "steps/5_attached/attachments.sql"
 FUNCTIONS = PROJECT / "dbt_project/macros/dialect/postgres_functions.sql"
 SOURCES = {"web": {"protection": "update_only"}, "email": {"protection": "read_only"}, "inbox": {"tier": "sdk"}}
 PROTECTION = {"web": "update_only", "email": "read_only"}
@@ -34,14 +36,13 @@ def macro(engine: str, name: str) -> Callable[..., Any]:
     return lambda *given, **named: rendered(engine, name, *given, context={"var": variable}, **named)
 
 
-def attached(engine: str, execute: Callable[[str], list[tuple[Any, ...]]], after: int) -> dict[int, int | None]:
-    """arrival: key of the identifier that decides, of the messages after `after`."""
-    names = ["sources_under", "is_under", "usable_members", "identifier_priority"]
-    context = {name: macro(engine, name) for name in names}
-    text = jinja2.Template(MODEL.read_text()).render(
-        **context, config=lambda **_: "", ref=lambda name: name, after_arrival=lambda: after
-    )
-    return dict(execute(text))
+def model(engine: str, file: str, after: int = -1) -> str:
+    """The SQL of a model of 2_identity, over relations that are called as its models are."""
+    names = ["sources_under", "protected_sources", "is_under", "is_protected", "usable_members", "identifier_priority"]
+    return jinja2.Template((MODELS / file).read_text()).render(
+        **{name: macro(engine, name) for name in names}, config=lambda **_: "", ref=lambda name: name,
+        after_arrival=lambda: after, is_incremental=lambda: False,
+    )  # fmt: skip
 
 
 def filled(
@@ -54,15 +55,17 @@ def filled(
     def table(name: str, columns: str, rows: list[tuple[Any, ...]]) -> None:
         execute(f"drop table if exists {name}")
         execute(f"create temporary table {name} ({columns})")
+        if not rows:
+            return
         lines = (", ".join(str(value) if isinstance(value, int) else f"'{value}'" for value in row) for row in rows)
         execute(f"insert into {name} values {', '.join(f'({line})' for line in lines)}")
 
     table("known", "kind text, value text", known)
     key = macro(engine, "identifier_key")("kind", "value")
     keys = {(kind, value): number for kind, value, number in execute(f"select kind, value, {key} from known")}
-    said = [(place, json.dumps([{"type": t, "value": v} for t, v in m.identifiers], separators=(",", ":")), m.source)
+    said = [(place, m.message_id, json.dumps([{"type": t, "value": v} for t, v in m.identifiers], separators=(",", ":")), m.source)
             for place, m in enumerate(messages)]  # fmt: skip
-    table("messages", "arrival bigint, identifiers text, source text", said)
+    table("messages", "arrival bigint, message_id text, identifiers text, source text", said)
     table("kept", "arrival bigint, identifier bigint", [(place, keys[i]) for i, place in people.placed.items()])
     decided = [("cut", *a, keys.get(a, 0), *b, keys.get(b, 0)) for a, b in cut]
     table("overrides", "action text, a_type text, a_value text, a_identifier bigint, b_type text, b_value text, "
@@ -70,6 +73,10 @@ def filled(
     groups = {i: n for n, pair in enumerate(force) for i in pair}
     table("forced", "identifier bigint, identifier_type text, identifier_value text, handle bigint",
           [(keys[i], *i, -n - 1) for i, n in groups.items()])  # fmt: skip
+    # What ordinary messages met is none of this.
+    table("met_identifiers", "identifier bigint, identifier_type text, identifier_value text, blocking_rule text, "
+                             "first_arrival bigint, is_handle boolean", [])  # fmt: skip
+    table("dropped_links", "arrival bigint, identifier bigint, rule text", [])
     return keys
 
 
@@ -98,13 +105,21 @@ def check(engine: str, execute: Callable[[str], list[tuple[Any, ...]]]) -> None:
         if m.source == "web"
     }
     owners = {key: people.owner.get(identifier) for identifier, key in keys.items()}
-    found = attached(engine, execute, -1)
+    found = dict(execute(model(engine, ATTACHMENTS)))
     assert {place: key and owners[key] for place, key in found.items()} == expected
     assert len({*expected.values()}) > 20
     assert None in expected.values()
     # What arrived later changes nothing: the second half alone says what it said among all.
     half = len(messages) // 2
-    assert attached(engine, execute, half) == {place: key for place, key in found.items() if place > half}
+    later = {place: key for place, key in found.items() if place > half}
+    assert dict(execute(model(engine, ATTACHMENTS, half))) == later
+
+    execute(f"create temporary table attachments as {model(engine, ATTACHMENTS)}")
+    refused = {(kind, value, rule): message for message, kind, value, rule in execute(model(engine, "refusals.sql"))}
+    assert refused == {
+        (*identifier, rule): message for (identifier, rule), message in people.refusals.items() if rule in WORDS
+    }
+    assert {rule for *_, rule in refused} == {*WORDS}
 
 
 def test_duckdb_finds_whom_an_update_names() -> None:
