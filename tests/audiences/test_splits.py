@@ -339,7 +339,9 @@ def test_other_engines_take_what_audiences_write(engine: str) -> None:
     """As far as can be told without the engine: a statement at a time, and current_members is a view there."""
     sent: list[str] = []
     rules = {"priority_lists": {"winback": ["top", "vips"]}, "excluded": ["blocked"]}
-    given = context(engine, split=True, rules=rules) | {"statement": lambda *_, caller, **__: sent.append(caller()) or ""}
+    given = context(engine, split=True, rules=rules) | {
+        "statement": lambda *_, caller, **__: sent.append(caller()) or ""
+    }
     spoken = "spark" if engine == "databricks" else engine
     # Spark over Parquet, whose rows stay, has its own words for lists.
     hooks = [rendered(engine, "give_way", context=given), rendered(spoken, "record_audience", context=given)]
