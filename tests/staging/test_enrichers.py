@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from tests.conftest import connect
+from tests.support.dialects import faults
 from tests.support.harness import PROJECT
 from tests.support.macros import rendered
 
@@ -28,6 +29,7 @@ def _raise(message: str) -> None:
 
 CONTEXT: dict[str, Any] = {
     "ref": lambda name: name,
+    "target": SimpleNamespace(database="cdp", type="duckdb"),
     "exceptions": SimpleNamespace(raise_compiler_error=_raise),
     "model": {"original_file_path": "dbt_project/models/1_staging/stg_till__receipts.sql"},
     "var": lambda name, default=None: IDENTITY if name == "identity" else "USD",
@@ -204,3 +206,24 @@ def test_what_makes_no_sense_is_refused_with_file_and_remedy(
         entry(enricher, *arguments, **named)
     assert "stg_till__receipts.sql" in str(refused.value)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("engine", ["snowflake", "bigquery", "spark"])
+def test_other_engines_take_each_of_them(engine: str) -> None:
+    """As far as can be told without the engine."""
+    name = "databricks" if engine == "spark" else engine
+    landing = {
+        "api": SimpleNamespace(Relation=SimpleNamespace(create=lambda **_: "landing")),
+        "target": SimpleNamespace(database="cdp", type=engine),
+    }
+    context = {**CONTEXT, **landing}
+    wrong = {}
+    for made, _ in CASES:
+        given = f"select {rendered(engine, 'as_sql', made, context=context)} as y from told"
+        wrong[given] = faults(given, name, frozenset({"COMPOSED", "SHA2", "SHA256", "DATETIME"}))
+    rated = rendered(engine, "with_rates", "told", {"rate": ["records.currency", "records.paid_at"]}, context=context)
+    worth = (
+        f"select {rendered(engine, 'amount_at_rate', 'amount', 'rate', context=context)} as y from ({rated}) as rated"
+    )
+    wrong[worth] = faults(worth, name)
+    assert [(found, given) for given, found in wrong.items() if found] == []

@@ -74,6 +74,10 @@ left join lateral (
     )
 {%- endmacro %}
 
+{% macro type_amount() -%}
+    {{ return('numeric' if target.type == 'bigquery' else 'decimal(18, 2)') }}
+{%- endmacro %}
+
 {% macro type_rate() -%}
     {{ return(adapter.dispatch('type_rate', 'cdp')()) }}
 {%- endmacro %}
@@ -96,9 +100,9 @@ left join lateral (
     end
 {%- endmacro %}
 
-{# An amount at such a rate, in cents, as a double. Decimals, so that a half cent rounds alike everywhere. #}
+{# An amount (a decimal) at such a rate, in cents, as a double. Decimals, so that a half cent rounds alike everywhere. #}
 {% macro amount_at_rate(amount, rate) -%}
-    cast(round(cast({{ amount }} as decimal(18, 2)) * {{ rate }}, 2) as {{ cdp.type_double() }})
+    cast(round({{ amount }} * {{ rate }}, 2) as {{ cdp.type_double() }})
 {%- endmacro %}
 
 {% macro base_currency() -%}

@@ -129,10 +129,13 @@
     end
 {%- endmacro %}
 
-{# Of an hour of 1 to 12 and a letter of AM or PM, the hour of 0 to 23, in two digits. #}
+{# Of an hour of 1 to 12 and a letter of AM or PM, the hour of 0 to 23. #}
 {% macro hour_of_day(hour, half) -%}
-    {%- set after_noon = "(case when lower(" ~ half ~ ") = 'p' then 12 else 0 end)" -%}
-    lpad(cast(mod(cast({{ hour }} as {{ dbt.type_bigint() }}), 12) + {{ after_noon }} as {{ dbt.type_string() }}), 2, '0')
+    case
+        when lower({{ half }}) = 'a' and {{ hour }} = '12' then '00'
+        when lower({{ half }}) = 'a' or {{ hour }} = '12' then {{ hour }}
+        else cast(cast({{ hour }} as {{ dbt.type_bigint() }}) + 12 as {{ dbt.type_string() }})
+    end
 {%- endmacro %}
 
 {# A number of seconds, milliseconds or microseconds since 1970, as a text, as a timestamp; null where it is none, and outside

@@ -88,7 +88,7 @@
 {% macro money_at_rate(money, rate) -%}
     case
         when {{ money }} like '% %'
-            then cast(cast(round({{ cdp.to_money('substr(' ~ money ~ ', 5)') }} * {{ rate }}, 2) as decimal(18, 2)) as {{ dbt.type_string() }})
+            then cast(cast(round({{ cdp.to_money('substr(' ~ money ~ ', 5)') }} * {{ rate }}, 2) as {{ cdp.type_amount() }}) as {{ dbt.type_string() }})
     end
 {%- endmacro %}
 

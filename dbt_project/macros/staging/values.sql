@@ -155,7 +155,7 @@
 
 {# As the seed spells: small letters, no full stops, no blanks at the ends. #}
 {% macro country_spelling(expression) -%}
-    {%- set spelled = 'replace(replace(' ~ cdp.lower_text('country_text') ~ ", '.', ''), '’', '''')" -%}
+    {%- set spelled = 'replace(replace(' ~ cdp.lower_text('country_text') ~ ", '.', ''), '’', " ~ cdp.text_literal("'") ~ ')' -%}
     case
         when {{ cdp.matches_pattern(expression, '^[A-Za-z]+$') }} then lower({{ expression }})
         when {{ expression }} <> '' then {{ cdp.let('country_text', cdp.spelled_text(expression), spelled) }}
