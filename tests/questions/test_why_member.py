@@ -281,7 +281,7 @@ def test_a_warehouse_of_the_past_is_asked_again_but_never_run(platform: Platform
     assert "is a warehouse of the past" in run.stderr
     again = platform.cdp("at", "2026-10-01", "--keep", str(kept))
     assert again.returncode == 1
-    assert "is not empty" in again.stderr
+    assert "is there already, and not empty" in again.stderr
 
 
 def test_a_change_is_compared_with_a_revision_over_the_same_data(platform: Platform) -> None:
