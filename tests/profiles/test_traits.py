@@ -397,3 +397,69 @@ def test_the_catalogue_is_shown_with_its_rules() -> None:
         ("tags", "list", "special", "union of 5", "30 days", "", ""),
     ]
     assert list(properties.rows) == [("price", "money", "none", "value", "Of one trip")]
+
+
+# ---- As it was. ----
+
+PEOPLE = [
+    "create table set_owners as select 'A' as identifiers, 'p' as profile_id union all select 'B', 'q'",
+    "create table trait_writes as select * from (values "
+    "('m1', 1, 'A', 'web', timestamp '2026-10-01', 'city', '\"Rome\"', 'Rome', false), "
+    "('m2', 2, 'A', 'web', timestamp '2026-10-05', 'city', '\"Bari\"', 'Bari', false), "
+    "('m3', 3, 'B', 'web', timestamp '2026-10-05', 'city', '\"Ulm\"', 'Ulm', false), "
+    "('m4', 4, 'A', 'web', timestamp '2026-10-02', 'city', '7', null, true), "
+    "('m5', 5, 'A', 'web', timestamp '2026-10-01', 'mood', '\"ok\"', 'ok', false)) as writes "
+    "(message_id, arrival, identifiers, source, occurred_at, trait, value, typed_value, is_wrong_type)",
+    "create table messages as select * from (values "
+    "('c1', 1, 'A', timestamp '2026-10-01', '[{\"regulation\":\"gdpr\",\"purpose\":\"ads\",\"state\":\"granted\"}]'), "
+    "('c2', 2, 'A', timestamp '2026-10-04', '[{\"regulation\":\"gdpr\",\"purpose\":\"ads\",\"state\":\"denied\"}]')) as said "
+    "(message_id, arrival, identifiers, occurred_at, consent)",
+    "create table events as select * from (values "
+    "('p', timestamp '2026-10-01'), ('p', timestamp '2026-10-05'), ('q', timestamp '2026-10-05')) as seen (profile_id, occurred_at)",
+    "create table identifiers as select * from (values "
+    "('p', 'email', timestamp '2026-10-03'), ('q', 'anonymous_id', timestamp '2026-10-05')) as held "
+    "(profile_id, identifier_type, first_seen_at)",
+]  # fmt: skip
+
+
+def as_it_was(query: Any, engine: str) -> None:
+    traits = {"city": "text", "mood": {"type": "text", "ttl_days": 2}}
+
+    def of(name: str, moment: str, columns: str) -> list[tuple[Any, ...]]:
+        return sorted(query(f"select {columns} from {macro(engine, name, moment, traits=traits)} as then_known"))
+
+    assert of("traits_as_of", "2026-10-02", "profile_id, trait, typed_value, message_id, won_by") == [
+        ("p", "city", "Rome", "m1", "only"), ("p", "mood", "ok", "m5", "only")
+    ]  # fmt: skip
+    assert of("traits_as_of", "2026-10-05", "profile_id, trait, typed_value, message_id") == [
+        ("p", "city", "Bari", "m2"), ("q", "city", "Ulm", "m3")
+    ]  # fmt: skip
+    assert of("consents_as_of", "2026-10-03", "profile_id, purpose, state") == [("p", "ads", "granted")]
+    assert of("consents_as_of", "2026-10-04 00:00:00", "state, message_id") == [("denied", "c2")]
+    whole = "profile_id, first_seen_at, last_seen_at, is_known, city, mood"
+    first, later = datetime(2026, 10, 1), datetime(2026, 10, 5)
+    assert of("profile_as_of", "2026-10-02", whole) == [("p", first, first, False, "Rome", "ok")]
+    assert of("profile_as_of", "2026-10-05T00:00:00", whole) == [
+        ("p", first, later, True, "Bari", None), ("q", later, later, False, "Ulm", None)
+    ]  # fmt: skip
+
+
+def test_duckdb_tells_people_as_they_were() -> None:
+    with duckdb.connect() as connection:
+        for statement in PEOPLE:
+            connection.execute(statement)
+        as_it_was(lambda sql: connection.execute(sql).fetchall(), "duckdb")
+
+
+def test_postgres_tells_people_as_they_were(postgres: dict[str, str]) -> None:
+    with closing(connect(postgres, postgres["PGDATABASE"])) as connection, connection.cursor() as cursor:
+        cursor.execute("create schema if not exists landing")
+        cursor.execute(str(rendered("postgres", "postgres_functions")))
+        for statement in PEOPLE:
+            cursor.execute(statement)
+
+        def query(sql: str) -> Any:
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+        as_it_was(query, "postgres")
