@@ -111,7 +111,7 @@ def test_other_variables_count_as_a_whole(manifest: Manifest) -> None:
     read = with_reader(manifest, "{{ var('visit_sources') }}", "identifiers")
     after = {**VARIABLES, "visit_sources": ["app"]}
     found = differ(Project(read, VARIABLES), Project(read, after))
-    assert found == dict.fromkeys([READER, "model.cdp.sessions_30d"], {"vars.visit_sources"})
+    assert found == {key: {"vars.visit_sources"} for key in (READER, "model.cdp.sessions_30d")}
     assert fingerprint(manifest, VARIABLES) == fingerprint(manifest, after)
     rules = copy.deepcopy(VARIABLES)
     rules["identity"]["identifiers"]["email"]["limit"] = 6
@@ -287,7 +287,13 @@ def test_what_is_recomputed_equals_a_build_from_nothing(tmp_path: Path) -> None:
     assert "properties.nights (new)" in left.sentence()
     assert left.kept == ["profiles.nights", "profiles.wrong_types"]
     assert warehouse.build(left, models=[*MADE, "undeclared"]) == []
-    assert warehouse.recorded() == {"touched": "b1", "trait_writes": "b1", "events": "b3", "wrong_types": "b4", "nights": "b4"}
+    assert warehouse.recorded() == {
+        "touched": "b1",
+        "trait_writes": "b1",
+        "events": "b3",
+        "wrong_types": "b4",
+        "nights": "b4",
+    }
     assert [row[:3] for row in warehouse.platform.rows(FAULTS) if row[1] == "properties.nights"] == [
         ("m2", "properties.nights", '"two"'),
         ("m4", "properties.nights", "[1]"),
