@@ -41,7 +41,7 @@ def tables(connection: Reading, manifest: dict[str, Any]) -> dict[Stream, tuple[
                 f'select count(*), coalesce(cast(sum(versions) as bigint), 0) - count(*) from "{schema}"."{name}"'
             ).fetchone()
             aside = connection.execute(
-                "select count(*) from staging.quarantine where source = ? and stream = ? and scope = 'record'",
+                "select count(*) from staging.refused where source = ? and stream = ? and scope = 'record'",
                 [*stream],
             ).fetchone()
             if row and aside:

@@ -134,7 +134,7 @@ def _kind(value: Any) -> str:
         return "boolean"
     if isinstance(value, int | float):
         return "number"
-    return {str: "text", list: "list"}.get(type(value), "object")
+    return "text" if isinstance(value, str) else "list" if isinstance(value, list) else "object"
 
 
 def meanings(path: str, declared: list[Mapped]) -> list[str]:

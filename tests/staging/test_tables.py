@@ -56,7 +56,7 @@ SECOND = [
     {"name": "no key"},
 ]
 STATE = "select sku, name, price, category, changed_at, batch_seq, record_no, versions, last_batch_seq from staging.stg_till__products order by sku"
-ASIDE = ("select batch_seq, record_no, scope, reason, field, detail, file_record_no from staging.quarantine "
+ASIDE = ("select batch_seq, record_no, scope, reason, field, detail, file_record_no from staging.refused "
          "where source = 'till' order by 1, 2, 5")  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def test_a_table_keeps_the_latest_version_and_loses_nothing(tmp_path: Path) -> N
     assert platform.rows(ASIDE) == FIRST_ASIDE
 
     land(home, "till", "products", *SECOND)
-    build(project, home, ["unit_test"], "builds", "current_build", "quarantine", "intake", STAGING)
+    build(project, home, ["unit_test"], "builds", "current_build", "refused", "intake", STAGING)
     assert [(*row[:4], row[7]) for row in platform.rows(STATE)] == [
         ("2", "Soap", 3.0, "home", 2), ("p1", "Bread", 2.8, "food", 3), ("p3", None, None, "food", 1),
     ]  # fmt: skip

@@ -22,7 +22,7 @@
 {%- set names, plain_key = [], key | join(', ') -%}
 {%- for name in fields['typed'] -%}{%- do names.append(cdp.column_name(name)) -%}{%- endfor -%}
 -- depends_on: {{ ref('builds') }}
--- depends_on: {{ ref('quarantine') }}
+-- depends_on: {{ ref('refused') }}
 with told as (
     select
         {% for name in key %}{{ name }},
@@ -168,7 +168,7 @@ from (
 {% macro forget_set_aside() -%}
 {%- set table = model.config.meta.get('table') if execute -%}
 {%- if table -%}
-delete from {{ ref('quarantine') }}
+delete from {{ ref('refused') }}
 where
     source = '{{ table['source'] }}' and stream = '{{ table['stream'] }}'
     and batch_seq > {{ cdp.table_read_through() }}
@@ -190,7 +190,7 @@ where
 {%- endset -%}
 {%- set kept = ['batch_id', 'record_no', 'payload', 'batch_seq', 'file', 'file_record_no'] -%}
 {%- set faulty = '(select * from ' ~ records ~ ' where faults is not null and reason is null)' -%}
-insert into {{ ref('quarantine') }} (
+insert into {{ ref('refused') }} (
     batch_id, record_no, message_id, source, stream, scope, reason, field, payload, detail, batch_seq, file, file_record_no
 )
 select

@@ -19,7 +19,7 @@ from (
         (select coalesce(sum(held.versions), 0) from {{ model }} as held) as versions,
         (
             select count(*)
-            from {{ ref('quarantine') }} as refused
+            from {{ ref('refused') }} as refused
             where
                 refused.source = '{{ table['source'] }}' and refused.stream = '{{ table['stream'] }}'
                 and refused.scope = 'record'
