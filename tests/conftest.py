@@ -32,7 +32,7 @@ LONGEST = ["test_identity", "test_days", "test_dagster", "test_portability", "te
            "test_postgres_crash", "test_staging", "test_targets"]  # fmt: skip
 # Files whose tests build a warehouse, start a process for each, or draw many worlds: `make test-fast` leaves them out.
 BUILDING = {*LONGEST, "test_checks", "test_compaction", "test_delivery_crash", "test_delivery_property", "test_demo_company", "test_postgres",
-            "test_attributes", "test_audience_verbs", "test_audiences", "test_new", "test_segment", "test_spark", "test_warehouse_duckdb", "test_why_member"}  # fmt: skip
+            "test_attributes", "test_audience_verbs", "test_audiences", "test_new", "test_segment", "test_spark", "test_traits", "test_warehouse_duckdb", "test_why_member"}  # fmt: skip
 SERVERS = {"postgres", "postgres_server", "mariadb"}
 
 
