@@ -33,7 +33,7 @@ LONGEST = ["test_identity", "test_days", "test_dagster", "test_portability", "te
 # Files whose tests build a warehouse, start a process for each, or draw many worlds: `make test-fast` leaves them out.
 BUILDING = {*LONGEST, "test_attributes", "test_audience_builds", "test_audience_verbs", "test_audiences", "test_checks", "test_compaction",
             "test_definitions", "test_delivery_crash", "test_delivery_property", "test_demo_company", "test_new", "test_postgres",
-            "test_recomputed", "test_segment", "test_spark", "test_tables", "test_warehouse_duckdb", "test_why_member"}  # fmt: skip
+            "test_recomputed", "test_segment", "test_spark", "test_tables", "test_traits", "test_warehouse_duckdb", "test_why_member"}  # fmt: skip
 SERVERS = {"postgres", "postgres_server", "mariadb"}
 
 

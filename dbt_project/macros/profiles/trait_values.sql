@@ -43,9 +43,11 @@
 {# What a value (JSON text) says as plain text; null where it is blank, null, an object or an array. #}
 {% macro said_text(value) -%}
     case
-        -- Nearly every text begins with a visible character.
+        -- Nearly every text is of plain characters, none of them escaped, and begins with a visible one.
         when {{ value }} like '"%'
             then case
+                when {{ cdp.matches_pattern(value, '^"[!#-Z^-~][ !#-Z^-~]*"$') }}
+                    then substring({{ value }}, 2, length({{ value }}) - 2)
                 when {{ cdp.matches_pattern(value, '^"[!#-Z^-~]') }} then {{ cdp.json_scalar(value) }}
                 else {{ cdp.not_blank(cdp.json_scalar(value)) }}
             end
