@@ -7,9 +7,15 @@
 {% set moved = movement() %}
 {% set ends = ends_of_windows() %}
 {% set columns = ['arrival', 'occurred_at', 'event_name'] %}
+{% set names = columns + ['profile_id'] %}
 {% for attribute in recomputed_attributes() %}
-{% for column in attribute.columns if column not in columns + ['profile_id'] %}
+{% for column in attribute.columns %}
+{# A query may write a column with or without quotation marks. #}
+{% set name = column | replace('"', '') | replace('`', '') %}
+{% if name not in names %}
 {% do columns.append(column) %}
+{% do names.append(name) %}
+{% endif %}
 {% endfor %}
 {% endfor %}
 
