@@ -59,7 +59,7 @@ def why_member_then(
     time, is_one = scratch.moment, bool(row and row[0])
     why = f" Why not: {because(found)}." if found and not is_one and not found.verdict else ""
     yield f"At {time}, {name} was {'' if is_one else 'not '}a member of {audience}.{why}"
-    yield from (f"Whatever the conditions say, {each}." for each in out)
+    yield from (f"Whatever the conditions say, {each.replace(' holds them', ' held them', 1)}." for each in out)
     yield _as_builds_saw_it(home, audience, name, person, scratch.moment, is_one, audience in observing(manifest))
 
 

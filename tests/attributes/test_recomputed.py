@@ -3,6 +3,7 @@ those of the future, merges and splits, a clock that moves or stands, attributes
 
 The worlds run the SQL of the macros and of moved_events on a bare connection; tests/builds/test_days.py has the builds."""
 
+import json
 import os
 import re
 from collections import Counter
@@ -122,7 +123,7 @@ def context(engine: str, name: str = "none", **more: Any) -> dict[str, Any]:
         "var": lambda _: {"properties": PROPERTIES, "traits": {}}, "ref": Named, "execute": True, "this": Named(name),
         "exceptions": SimpleNamespace(raise_compiler_error=refuse), "target": SimpleNamespace(type=engine),
         "model": {"name": name, "original_file_path": name, "resource_type": "model"}, "graph": {"nodes": nodes},
-        "flags": SimpleNamespace(FULL_REFRESH=False), "invocation_id": "WRITE",
+        "flags": SimpleNamespace(FULL_REFRESH=False), "invocation_id": "WRITE", "env_var": lambda _, default: default, "fromjson": json.loads,
         "api": SimpleNamespace(Relation=SimpleNamespace(create=lambda identifier, **_: Named(identifier))),
         **more,
     }  # fmt: skip
@@ -175,7 +176,7 @@ class Attribute:
                 self.engine, "recomputed_in_part",
                 context=context(
                     self.engine, self.name, run_query=run_query, sql=self.query, post_hooks=hooks, pre_hooks=[],
-                    config={"meta": self.meta}, load_cached_relation=Named, should_full_refresh=lambda: False,
+                    config={"meta": self.meta}, load_cached_relation=Named,
                     local_md5=lambda text: str(abs(hash(text))), run_hooks=lambda *_, **__: "", statement=statement,
                     create_table_as=lambda _, relation, sql: f"create temp table {relation} as {sql}",
                 ),

@@ -12,7 +12,7 @@
     {%- set of_people = query[1].split('\n-- end of kept part') if has_part else [sql] -%}
     {%- set final = query[0] ~ 'select * from ' ~ part ~ of_people[1] if has_part -%}
     {%- set events = 'from ' ~ ref('events') ~ ' as events' -%}
-    {%- set whole = not existing or not existing.is_table or should_full_refresh()
+    {%- set whole = not existing or not existing.is_table or cdp.should_full_refresh()
         or of_people[0].count(events) != 1
         or not cdp.may_recompute(definition, (recomputed.part or {}).period_days) -%}
     {%- if whole and not has_part -%}

@@ -1,5 +1,5 @@
--- What each attribute was last worked out from, and moved_events. One row per relation, which writes
--- it itself in its own transaction (macros/attributes/movement.sql).
+-- What each attribute was last worked out from, and moved_events. One row per relation, which
+-- writes it itself in its own transaction (macros/attributes/movement.sql).
 {{ config(materialized='incremental', incremental_strategy='append') }}
 
 select

@@ -5,39 +5,33 @@
     'device_id', 'advertising_id', 'push_token', 'type', 'manufacturer', 'model', 'is_tracked'
 ] %}
 
+{% set seen_facts, places = [], [] %}
+{% for fact in facts %}
+{% do seen_facts.append('seen.' ~ fact) %}
+{% do places.append(
+    'row_number() over (partition by profile_id, device order by case when ' ~ fact
+    ~ ' is null then 1 else 0 end, last_seen_at desc, ' ~ fact ~ ' desc) as ' ~ fact ~ '_place'
+) %}
+{% endfor %}
+
 -- A device says the same of itself with every message.
 with sightings as (
     select
         set_owners.profile_id,
         seen.device,
-        {% for fact in facts -%}
-        seen.{{ fact }},
-        {% endfor -%}
+        {{ seen_facts | join(', ') }},
         min(seen.occurred_at) as first_seen_at,
         max(seen.occurred_at) as last_seen_at
     from {{ ref('device_sightings') }} as seen
     inner join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = seen.identifiers
     where set_owners.profile_id is not null
-    group by
-        set_owners.profile_id,
-        seen.device,
-        {% for fact in facts -%}
-        seen.{{ fact }}{{ ',' if not loop.last }}
-        {% endfor %}
+    group by set_owners.profile_id, seen.device, {{ seen_facts | join(', ') }}
 ),
 
 ranked as (
     select
         *,
-        {% for fact in facts -%}
-        row_number() over (
-            partition by profile_id, device
-            order by
-                case when {{ fact }} is null then 1 else 0 end,
-                last_seen_at desc,
-                {{ fact }} desc
-        ) as {{ fact }}_place{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ places | join(', ') }}
     from sightings
 )
 
