@@ -4,7 +4,7 @@
 {# The hook of the folder. The statements go as one, where the engine takes several at once. #}
 {% macro record_audience() -%}
 {%- if cdp.is_audience(model) -%}
-{%- do [ref('changes'), ref('current_members'), ref('sizes'), ref('variant_collisions')] -%}
+{%- do [ref('current_build'), ref('changes'), ref('current_members'), ref('sizes'), ref('variant_collisions')] -%}
 {%- if cdp.members_are_kept() -%}
     {%- set moved = adapter.quote('cdp_moved_' ~ model.name) -%}
     {%- set statements = [

@@ -21,7 +21,8 @@ with identifies as (
         messages.type = 'identify'
         {% if is_incremental() %}
         and messages.arrival > (
-            select coalesce(max(written.arrival), -1) from {{ this }} as written
+            select coalesce(max(written.arrival), -1)
+            from {{ this }} as written
         )
         {% endif %}
 ),
@@ -167,7 +168,10 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by arrival, trait, case when is_wrong_type then behind end,
+            partition by
+                arrival,
+                trait,
+                case when is_wrong_type then behind end,
                 case when is_wrong_type then path end
             order by behind, case when removes then 1 else 0 end, place_of_path, path, value
         ) as place
