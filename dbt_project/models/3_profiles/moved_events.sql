@@ -81,6 +81,7 @@ select
     nobody.{{ column }}{{ ',' if not loop.last }}
     {% endfor %}
 from people
-left join {{ ref('events') }} as nobody on 1 = 0
+left join {{ ref('events') }} as nobody
+    on nobody.profile_id = people.profile_id and 1 = 0
 -- Attributes ask by name.
 order by event_name
