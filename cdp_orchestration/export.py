@@ -20,7 +20,7 @@ from cdp_orchestration.home import Home
 from cdp_orchestration.identity.masking import masked
 from cdp_orchestration.identity.rules import identity_rules
 from cdp_orchestration.project.manifest import current_manifest
-from cdp_orchestration.queries.audiences import known_audience
+from cdp_orchestration.queries.audiences import built_audience
 from cdp_orchestration.warehouse import Warehouse
 
 COLUMNS = ("profile_id", "entered_at", "identifier_type", "identifier_value")
@@ -41,7 +41,7 @@ def export(home: Home, audience: str, with_pii: bool = False) -> Export:
     now = datetime.now(UTC)
     done = Export(home.exports / f"{audience}-{now:%Y%m%dT%H%M%S%fZ}.csv")
     with Warehouse(home).reading() as connection:
-        known_audience(connection, manifest, audience)
+        built_audience(connection, manifest, audience)
         portions = connection.portions(
             """
             select members.profile_id, members.entered_at, held.identifier_type, held.identifier_value

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import yaml
-
-from cdp_orchestration.home import PROJECT_ROOT
+from cdp_orchestration.project.variables import project_variables
 
 # The rules of identity.refusals that stand for a source's protection, and how they go on after "message m of source s".
 WORDS = {
@@ -16,8 +14,7 @@ WORDS = {
 
 def declared_sources() -> dict[str, Any]:
     """`vars: sources` of dbt_project.yml as it stands there; dbt refuses what is wrong in it (macro source_rules)."""
-    variables = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text()).get("vars") or {}
-    return variables.get("sources") or {}
+    return project_variables().get("sources") or {}
 
 
 def protections(declared: dict[str, Any] | None = None) -> dict[str, str]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import yaml
 
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT
 from cdp_orchestration.identity.spelling import spelled
+from cdp_orchestration.project.variables import project_variables
 
 OVERRIDES = Path("dbt_project") / "seeds" / "identity_overrides.csv"
 OVERRIDE_COLUMNS = ["action", "a_type", "a_value", "b_type", "b_value", "decided_by", "reason"]
@@ -22,8 +22,7 @@ Identifier = tuple[str, str]
 
 def identity_rules() -> dict[str, Any]:
     """`vars: identity` of dbt_project.yml, checked."""
-    variables = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text()).get("vars") or {}
-    rules: dict[str, Any] = variables.get("identity") or {}
+    rules: dict[str, Any] = project_variables().get("identity") or {}
     check_rules(rules, "dbt_project.yml: vars: identity")
     return rules
 

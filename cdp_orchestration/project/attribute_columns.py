@@ -3,16 +3,13 @@
 from collections.abc import Iterable
 from typing import Any
 
-import yaml
-
-from cdp_orchestration.home import PROJECT_ROOT
 from cdp_orchestration.project.manifest import models
+from cdp_orchestration.project.variables import project_variables
 
 
 def declared_traits() -> list[str]:
     """The names of `vars: catalogue: traits` of dbt_project.yml."""
-    variables = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text()).get("vars") or {}
-    return list((variables.get("catalogue") or {}).get("traits") or {})
+    return list((project_variables().get("catalogue") or {}).get("traits") or {})
 
 
 def colliding_columns(manifest: dict[str, Any], traits: Iterable[str]) -> list[str]:

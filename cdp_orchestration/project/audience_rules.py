@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT
 from cdp_orchestration.project.manifest import audience_files, audiences
+from cdp_orchestration.project.variables import project_variables
 
 WHERE = "dbt_project.yml: vars: audiences"
 KEYS = ("priority_lists", "excluded", "jump_percent", "jump_from_members")
@@ -38,7 +37,7 @@ class AudienceRules:
 
 def audience_rules(root: Path = PROJECT_ROOT) -> AudienceRules:
     """Those in force, checked against the models of the checkout. Raises NeedsAPerson."""
-    given = (yaml.safe_load((root / "dbt_project.yml").read_text()).get("vars") or {}).get("audiences") or {}
+    given = project_variables(root).get("audiences") or {}
     files = audience_files(root)
     _check_shape(given)
     rules = AudienceRules(given.get("priority_lists") or {}, given.get("excluded") or [])

@@ -11,10 +11,8 @@ from collections import defaultdict
 from functools import cache
 from typing import Any
 
-import yaml
-
-from cdp_orchestration.home import PROJECT_ROOT
 from cdp_orchestration.identity.protection import protections
+from cdp_orchestration.project.variables import project_variables
 from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse
 
 Parts = dict[str, str]  # what a model is made of, by the name that a person knows it by -> hash of what it says
@@ -33,7 +31,7 @@ class Project:
 
     def __init__(self, manifest: dict[str, Any], variables: dict[str, Any] | None = None) -> None:
         if variables is None:
-            variables = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text()).get("vars") or {}
+            variables = project_variables()
         self.nodes: dict[str, dict[str, Any]] = manifest["nodes"]
         self.macros: dict[str, dict[str, Any]] = manifest["macros"]
         self.variables = variables

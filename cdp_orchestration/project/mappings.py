@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jinja2
-import yaml
 from jinja2 import nodes
 
-from cdp_orchestration.home import PROJECT_ROOT
 from cdp_orchestration.project.streams import sources_of
+from cdp_orchestration.project.variables import project_variables
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,7 @@ SEGMENT = [Mapped(*entry) for entry in _SPEC]
 
 def private_names() -> set[str]:
     """The traits and event properties that the catalogue calls pii or special."""
-    variables = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text()).get("vars") or {}
-    catalogue = variables.get("catalogue") or {}
+    catalogue = project_variables().get("catalogue") or {}
     entries = [*(catalogue.get("traits") or {}).items(), *(catalogue.get("properties") or {}).items()]
     return {name for name, entry in entries if isinstance(entry, dict) and entry.get("pii", "none") != "none"}
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.identity.masking import reach_columns
 from cdp_orchestration.identity.rules import identity_rules
 from cdp_orchestration.project.dbt_process import dbt_processes
 from cdp_orchestration.project.manifest import audiences, current_manifest, observing
 from cdp_orchestration.queries.answers import Answer, Rows
+from cdp_orchestration.queries.audiences import known_audiences
 from cdp_orchestration.queries.people import shown_people
 from cdp_orchestration.scratch import Scratch, checked_out, moment, scratch_warehouse
 from cdp_orchestration.warehouse import Reading, target
@@ -49,15 +49,6 @@ NOT_FROM_LANDING = (
     "{names}: depends on entries and exits that builds saw (entered_within, exited_within). A warehouse that is built anew knows "
     "none from before, so this need not be what a build saw."
 )
-
-
-def known_audiences(manifest: dict[str, object], names: Sequence[str]) -> list[str]:
-    """The names, each once. Raises NeedsAPerson for one that is no audience of the project."""
-    known = audiences(manifest)
-    for name in names:
-        if name not in known:
-            raise NeedsAPerson(f"{name}: there is no such audience. There are: {', '.join(known) or 'none'}.")
-    return list(dict.fromkeys(names))
 
 
 def _answers(connection: Reading, names: Sequence[str], samples: bool) -> Iterator[Answer]:

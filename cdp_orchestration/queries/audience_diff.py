@@ -9,14 +9,15 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import yaml
 
 from cdp_orchestration.errors import CdpError, NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.identity.rules import identity_rules
 from cdp_orchestration.project.dbt_process import WarmDbt, dbt_processes
-from cdp_orchestration.project.manifest import audiences, current_manifest, models, observing
+from cdp_orchestration.project.fingerprint import fingerprint
+from cdp_orchestration.project.manifest import audiences, current_manifest, observing
 from cdp_orchestration.project.revisions import commit_of, is_dirty, revision_project
+from cdp_orchestration.project.variables import project_variables
 from cdp_orchestration.queries.answers import Answer, Lines, Rows
 from cdp_orchestration.queries.at import NOT_FROM_LANDING
 from cdp_orchestration.queries.people import shown_people
@@ -211,8 +212,6 @@ def _table(moved: list[Moved]) -> Rows:
     return Rows("Audiences", columns, rows)
 
 
-def _foundation(project: Project) -> tuple[Any, dict[str, str]]:
+def _foundation(project: Project) -> str:
     """What people and their ids are made by."""
-    variables = yaml.safe_load((project.root / "dbt_project.yml").read_text()).get("vars") or {}
-    made_by = models(project.manifest, "1_staging") | models(project.manifest, "2_identity")
-    return variables.get("identity"), {name: node["checksum"]["checksum"] for name, node in made_by.items()}
+    return fingerprint(project.manifest, project_variables(project.root))

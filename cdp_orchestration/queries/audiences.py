@@ -1,6 +1,6 @@
 """`cdp audiences`: how large each audience is, how it moves, who of it can be reached how, and how audiences overlap."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -55,7 +55,18 @@ def built_audiences(connection: Reading, names: list[str]) -> list[str]:
     return [name for name in names if f"audiences.{name}" in there] if set(READ) <= set(there) else []
 
 
-def known_audience(connection: Reading, manifest: dict[str, Any], name: str) -> None:
+def known_audiences(manifest: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """The names, each once. Raises NeedsAPerson for one that is no audience of the project."""
+    known = models_of_audiences(manifest)
+    for name in names:
+        if name not in known:
+            raise NeedsAPerson(
+                f"{name}: there is no such audience. There are: {', '.join(known) or 'none'}. `cdp new audience {name}` begins one."
+            )
+    return list(dict.fromkeys(names))
+
+
+def built_audience(connection: Reading, manifest: dict[str, Any], name: str) -> None:
     """Raises NeedsAPerson unless the audience is there and built."""
     names = list(models_of_audiences(manifest))
     built = built_audiences(connection, names)

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
-from cdp_orchestration.home import PROJECT_ROOT
+from cdp_orchestration.project.variables import project_variables
 from cdp_orchestration.queries.answers import Answer, Rows
 
 OLDER_NAMES = {"bigint": "integer", "double": "number"}
@@ -17,7 +15,7 @@ def declared(kind: str, variables: dict[str, Any] | None = None) -> dict[str, di
     `variables` are the vars of dbt_project.yml; left out, they are read. Nothing is checked: `cdp check` does that.
     """
     if variables is None:
-        variables = yaml.safe_load((PROJECT_ROOT / "dbt_project.yml").read_text()).get("vars") or {}
+        variables = project_variables()
     entries: dict[str, Any] = (variables.get("catalogue") or {}).get(kind) or {}
     found = {}
     for name, given in entries.items():

@@ -1,26 +1,22 @@
 """`cdp preview AUDIENCE`: who an audience would hold by its model as it is in the checkout now. Nothing is built or recorded."""
 
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from cdp_orchestration.errors import CdpError, NeedsAPerson
-from cdp_orchestration.home import PROJECT_ROOT, Home
-from cdp_orchestration.identity.masking import masked, reach_columns
+from cdp_orchestration.errors import NeedsAPerson
+from cdp_orchestration.home import Home
+from cdp_orchestration.identity.masking import reach_columns
 from cdp_orchestration.identity.rules import identity_rules
+from cdp_orchestration.project.compiled import compiled
 from cdp_orchestration.project.manifest import ABOUT, audiences, current_manifest
 from cdp_orchestration.project.relations import existing
 from cdp_orchestration.queries.answers import Answer, Lines, Rows
+from cdp_orchestration.queries.audiences import known_audiences
 from cdp_orchestration.queries.giving_way import goes_before
+from cdp_orchestration.queries.people import shown_people
 from cdp_orchestration.warehouse import QueryFailed, Reading, Warehouse, target
 
 SAMPLE = 10
-IDENTIFIERS_SHOWN = 3  # of each person the strongest
 
 
 def preview(home: Home, name: str) -> Iterator[Answer]:
@@ -31,12 +27,8 @@ def preview(home: Home, name: str) -> Iterator[Answer]:
     if target() == "spark":
         raise NeedsAPerson("CDP_TARGET=spark: `cdp preview` cannot ask Spark. Use it on DuckDB or PostgreSQL.")
     manifest = current_manifest(home)
-    known = audiences(manifest)
-    if name not in known:
-        raise NeedsAPerson(
-            f"{name}: there is no such audience. There are: {', '.join(known) or 'none'}. `cdp new audience {name}` begins one."
-        )
-    node = known[name]
+    known_audiences(manifest, [name])
+    node = audiences(manifest)[name]
     if not Warehouse(home).exists():
         raise NeedsAPerson("Nothing is built yet, so there is nobody to look at: `cdp run` builds.")
     with Warehouse(home).reading() as connection:
@@ -45,7 +37,7 @@ def preview(home: Home, name: str) -> Iterator[Answer]:
         raise NeedsAPerson(
             f"{node['original_file_path']}: reads what is not built yet: {', '.join(missing)}. `cdp run` builds it."
         )
-    sql = _compiled(home, node)
+    sql = compiled(home, [node])[name]
     with Warehouse(home).reading() as connection:
         try:
             answers = list(_answers(connection, name, sql, goes_before(manifest, name)))
@@ -68,32 +60,6 @@ def _not_built(connection: Reading, manifest: dict[str, Any], node: dict[str, An
                 read[f"{parent['schema']}.{parent['alias']}"] = None
     there = existing(connection, list(read))
     return sorted(relation for relation in read if relation not in there)
-
-
-def _compiled(home: Home, node: dict[str, Any]) -> str:
-    """The model's select, as dbt would send it. dbt works in a folder of its own, and in no PostgreSQL may it write."""
-    dbt = Path(sys.executable).with_name("dbt")
-    with tempfile.TemporaryDirectory(prefix="preview-", dir=home.root) as folder:
-        parsed = home.dbt_target / "partial_parse.msgpack"
-        if parsed.exists():
-            shutil.copyfile(parsed, Path(folder) / parsed.name)
-        command = [
-            str(dbt), "--no-use-colors", "--quiet", "compile", "--no-populate-cache",
-            "--select", f"{node['name']},resource_type:model", "--project-dir", str(PROJECT_ROOT),
-            "--profiles-dir", str(PROJECT_ROOT / "profiles"), "--target-path", folder, "--log-path", folder,
-        ]  # fmt: skip
-        read_only = f"{os.environ.get('PGOPTIONS', '')} -c default_transaction_read_only=on".strip()
-        with Warehouse(home).writing():
-            done = subprocess.run(
-                command, capture_output=True, text=True, cwd=PROJECT_ROOT, check=False,
-                env={**os.environ, "CDP_HOME": str(home.root), "DBT_WRITE_JSON": "false", "PGOPTIONS": read_only},
-            )  # fmt: skip
-        if done.returncode:
-            raise NeedsAPerson(f"{node['original_file_path']}: dbt says:\n{(done.stdout or done.stderr).strip()}")
-        found = sorted(Path(folder, "compiled").rglob(f"{node['name']}.sql"))
-        if not found:
-            raise CdpError(f"{node['original_file_path']}: dbt compiled nothing: is it empty?")
-        return found[0].read_text()
 
 
 def _answers(connection: Reading, name: str, sql: str, before: dict[str, tuple[str, str]]) -> Iterator[Answer]:
@@ -159,19 +125,5 @@ def _sample(connection: Reading, steps: str, rules: dict[str, Any]) -> Lines:
         f"{steps} select people.profile_id, members.profile_id is null from people "
         f"left join members on members.profile_id = people.profile_id order by people.profile_id limit {SAMPLE}"
     ).fetchall()
-    if not people:
-        return []
-    strength = {kind: rule["priority"] for kind, rule in rules["identifiers"].items()}
-    held: dict[str, list[tuple[int, str]]] = {}
-    for profile_id, kind, value in connection.execute(
-        "select profile_id, identifier_type, identifier_value from identity.identifiers "
-        f"where profile_id in ({', '.join('?' for _ in people)}) order by 1, 2, 3",
-        [row[0] for row in people],
-    ).fetchall():
-        held.setdefault(profile_id, []).append((strength.get(kind, 0), f"{kind}={masked(rules, kind, value)}"))
-    rows: Lines = []
-    for profile_id, enters in people:
-        known = [text for _, text in sorted(held.get(profile_id, []), key=lambda each: each[0])]
-        more = f", and {len(known) - IDENTIFIERS_SHOWN} more" if len(known) > IDENTIFIERS_SHOWN else ""
-        rows.append((profile_id, ", ".join(known[:IDENTIFIERS_SHOWN]) + more, bool(enters)))
-    return rows
+    shown = shown_people(connection, rules, [row[0] for row in people])
+    return [(profile_id, shown[profile_id], bool(enters)) for profile_id, enters in people]

@@ -6,12 +6,12 @@ from typing import Any
 from cdp_orchestration.conditions.asking import Unexplained
 from cdp_orchestration.conditions.take_apart import explain, parsed
 from cdp_orchestration.conditions.tree import Condition, reasons
-from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.identity.rules import Identifier
 from cdp_orchestration.project.compiled import compiled
 from cdp_orchestration.project.manifest import audiences, current_manifest
 from cdp_orchestration.queries.answers import Answer, Lines, Rows
+from cdp_orchestration.queries.audiences import known_audiences
 from cdp_orchestration.queries.giving_way import kept_out
 from cdp_orchestration.queries.person import holder
 from cdp_orchestration.warehouse import Reading, RelationMissing, Warehouse, target
@@ -26,24 +26,16 @@ def why_member(home: Home, audience: str, identifier: Identifier) -> Iterator[An
     Raises NeedsAPerson where audience or identifier is unknown, or nothing is built.
     """
     manifest = current_manifest(home)
-    known = known_audience(home, audience)
+    known_audiences(manifest, [audience])
     with Warehouse(home).reading() as connection:
         person = holder(connection, *identifier)
-    sql = compiled(home, [known[audience]])[audience]
+    sql = compiled(home, [audiences(manifest)[audience]])[audience]
     with Warehouse(home).reading() as connection:
         shown, found = conditions(connection, audience, person, sql)
         stays, since = stays_of(connection, audience, person), _since(connection, audience, person)
         kept = kept_out(connection, manifest, audience, person)
     yield from shown
     yield _now(audience, "=".join(identifier), stays, found, since, kept)
-
-
-def known_audience(home: Home, audience: str) -> dict[str, dict[str, Any]]:
-    """The models of all audiences. Raises NeedsAPerson where this one is none of them."""
-    known = audiences(current_manifest(home))
-    if audience not in known:
-        raise NeedsAPerson(f"There is no audience {audience}. There are: {', '.join(sorted(known)) or 'none'}.")
-    return known
 
 
 def conditions(connection: Reading, audience: str, person: str, sql: str) -> tuple[list[Answer], Condition | None]:

@@ -13,9 +13,10 @@ from cdp_orchestration.project.dbt_process import dbt_processes
 from cdp_orchestration.project.manifest import current_manifest, observing
 from cdp_orchestration.queries.answers import Answer
 from cdp_orchestration.queries.at import NOT_FROM_LANDING
+from cdp_orchestration.queries.audiences import known_audiences
 from cdp_orchestration.queries.giving_way import kept_out
 from cdp_orchestration.queries.person import holder
-from cdp_orchestration.queries.why_member import because, conditions, known_audience, stays_of
+from cdp_orchestration.queries.why_member import because, conditions, stays_of
 from cdp_orchestration.scratch import Moment, checked_out, kept_scratch, moment, scratch_warehouse
 from cdp_orchestration.warehouse import NothingBuilt, RelationMissing, Warehouse
 
@@ -35,7 +36,7 @@ def why_member_then(
     """
     with dbt_processes(0 if kept else 1) as processes, ExitStack() as open_now:
         manifest = current_manifest(home)
-        known_audience(home, audience)
+        known_audiences(manifest, [audience])
         if kept:
             scratch = kept_scratch(kept)
             if as_of and datetime.fromisoformat(parsed_as_of(as_of)) != datetime.fromisoformat(scratch.moment.as_of):

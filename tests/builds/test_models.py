@@ -15,6 +15,7 @@ from tests.identity.test_identity import copy_of_the_project
 from tests.support.harness import PROJECT, Platform, dbt
 
 OPERATORS = PROJECT / "tests" / "audiences" / "operators"
+WHO_MEETS = PROJECT / "tests" / "audiences" / "who_meets.sql"
 DIALECT = PROJECT / "dbt_project" / "macros" / "dialect"
 
 
@@ -24,6 +25,7 @@ def test_dbt_unit_tests_pass(engine: str, tmp_path: Path, request: pytest.Fixtur
     variables = request.getfixturevalue("postgres") if engine == "postgres" else {}
     home, project = tmp_path / "home", copy_of_the_project(tmp_path / "project")
     shutil.copytree(OPERATORS, project / "dbt_project" / "models" / "operators")
+    shutil.copy(WHO_MEETS, project / "dbt_project" / "macros")
     loaded = Platform(home, engine=variables).cdp("load")
     assert loaded.returncode == 0, loaded.stderr
     # Unit tests need the relations that they stand in for: one build of an empty warehouse makes them on the way.

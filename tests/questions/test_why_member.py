@@ -184,7 +184,7 @@ def test_what_is_unknown_is_named_with_what_there_is(platform: Platform) -> None
     audience = platform.cdp("why-member", "vip", "user_id=u1")
     assert audience.returncode == 1
     there = sorted({*AUDIENCES, "by_hand", "newly_vip", "top"})
-    assert f"no audience vip. There are: {', '.join(there)}." in audience.stderr
+    assert f"vip: there is no such audience. There are: {', '.join(there)}." in audience.stderr
     assert "Nobody holds user_id=nobody" in platform.cdp("why-member", "vips", "user_id=nobody").stderr
     limited = platform.cdp("why-member", "top", "user_id=u1").stdout
     assert "The conditions of top cannot be shown: its `limit` compares people with each other." in limited

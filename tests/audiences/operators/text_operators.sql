@@ -26,25 +26,4 @@
     'is_empty': condition('given.words', 'is_empty', type='text'),
 } %}
 
-with met as (
-    select
-        asked.place,
-        asked.name,
-        case asked.place
-            {% for holds in conditions.values() -%}
-            when {{ loop.index }} then case when {{ holds }} then given.profile_id end
-            {% endfor %}
-        end as profile_id
-    from {{ ref('given_values') }} as given
-    cross join (
-        {% for name in conditions -%}
-        {{ 'union all ' if not loop.first }}select {{ loop.index }} as place, '{{ name }}' as name
-        {% endfor %}
-    ) as asked
-)
-
-select
-    name as asked,
-    coalesce({{ joined_texts('profile_id', 'profile_id') }}, '') as who
-from met
-group by place, name
+{{ who_meets(conditions, ref('given_values'), 'given') }}
