@@ -77,15 +77,15 @@ bench: $(VENV)/bench  ## Time every layer of a build against a floor measured in
 	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.history
 	@[ "$(TARGET)" != duckdb ] || $(BIN)/python -m tests.bench.attributes $${EVENTS:-1000000}
 
-# Two at once: each reads its half of the models (the first is of the longest ones) with one process.
+# Two at once: each reads its half of the models (the first is of the longest ones) with one process and a home of its own.
 SQLFLUFF := $(BIN)/sqlfluff lint --disable-progress-bar
 lint: setup  ## Check style and types of Python and SQL
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@CDP_HOME=$(CURDIR)/data/lint $(BIN)/cdp check
+	@CDP_HOME=$(CURDIR)/data/lint $(BIN)/cdp check && rm -rf data/lint-staging && cp -r data/lint data/lint-staging
 	@CDP_HOME=$(CURDIR)/data/lint $(SQLFLUFF) dbt_project/models/[23456]* & rest=$$!; \
-		CDP_HOME=$(CURDIR)/data/lint DBT_TARGET_PATH=target/lint $(SQLFLUFF) dbt_project/models/1* dbt_project/tests/*.sql; \
+		CDP_HOME=$(CURDIR)/data/lint-staging DBT_TARGET_PATH=target/lint $(SQLFLUFF) dbt_project/models/1* dbt_project/tests/*.sql; \
 		first=$$?; wait $$rest && exit $$first
 
 check: setup  ## Check that everything declared is in its place

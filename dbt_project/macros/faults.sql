@@ -3,7 +3,7 @@
 {# {arrival, after, through}: faults of messages up to `arrival` are written already; the others
    are of batches with after < batch_seq <= through. `told`: queries of the arrivals with faults. #}
 {% macro fault_window(told) -%}
-    {%- if not execute or model.resource_type == 'unit_test' -%}
+    {%- if not cdp.is_built('messages') -%}
         {{ return({'arrival': -1, 'after': -1, 'through': 9223372036854775807}) }}
     {%- endif -%}
     {%- set arrival = cdp.scalar(

@@ -116,6 +116,14 @@ having count(*) > 1
     {{ return(api.Relation.create(database=node.database, schema=node.schema, identifier=node.alias)) }}
 {%- endmacro %}
 
+{# Whether it stands in the warehouse. Whoever asks a relation while SQL is written asks this first:
+   linters and editors compile before the first build. #}
+{% macro is_built(name) -%}
+    {%- if not execute or model.resource_type == 'unit_test' -%}{{ return(false) }}{%- endif -%}
+    {%- set relation = cdp.as_built(name) -%}
+    {{ return(adapter.get_relation(relation.database, relation.schema, relation.identifier) is not none) }}
+{%- endmacro %}
+
 {# The first of the batches that a check of batches looks at: what landed since the build before this
    one, and what this one took in again because that one did not end; 0 for all. #}
 {% macro first_batch_to_check() -%}

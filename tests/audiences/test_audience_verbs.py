@@ -281,7 +281,7 @@ select 'a' -- it's twice"""
 
 def test_a_draft_that_its_check_would_refuse_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """As the warehouse answers it; what dbt makes of a model is taken for granted here."""
-    monkeypatch.setattr(previewing, "_compiled", lambda home, node: DRAFT)
+    monkeypatch.setattr(previewing, "compiled", lambda home, models: {models[0]["name"]: DRAFT})
     answers = list(previewing.preview(home, "vips"))
     assert dict(table(answers, "Preview"))["members"] == 3
     assert [(who, enters) for who, _, enters in table(answers, "A sample")] == [("a", False), ("c", False), ("d", True)]
@@ -291,7 +291,11 @@ def test_a_draft_that_its_check_would_refuse_is_told(home: Home, monkeypatch: py
 
 
 def test_a_draft_that_the_warehouse_refuses_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(previewing, "_compiled", lambda home, node: "select shoe_size from attributes.lifetime_value")
+    monkeypatch.setattr(
+        previewing,
+        "compiled",
+        lambda home, models: {models[0]["name"]: "select shoe_size from attributes.lifetime_value"},
+    )
     with pytest.raises(NeedsAPerson, match=r"vips[.]sql: the warehouse refuses it(.|\n)*shoe_size"):
         list(previewing.preview(home, "vips"))
 

@@ -409,7 +409,7 @@ PEOPLE = [
     "('m3', 3, 'B', 'web', timestamp '2026-10-05', 'city', '\"Ulm\"', 'Ulm', false), "
     "('m4', 4, 'A', 'web', timestamp '2026-10-02', 'city', '7', null, true), "
     "('m5', 5, 'A', 'web', timestamp '2026-10-01', 'mood', '\"ok\"', 'ok', false)) as writes "
-    "(message_id, arrival, identifiers, source, occurred_at, trait, value, typed_value, is_wrong_type)",
+    "(message_id, arrival, owner_key, source, occurred_at, trait, value, typed_value, is_wrong_type)",
     "create table messages as select * from (values "
     "('c1', 1, 'A', timestamp '2026-10-01', '[{\"regulation\":\"gdpr\",\"purpose\":\"ads\",\"state\":\"granted\"}]'), "
     "('c2', 2, 'A', timestamp '2026-10-04', '[{\"regulation\":\"gdpr\",\"purpose\":\"ads\",\"state\":\"denied\"}]')) as said "

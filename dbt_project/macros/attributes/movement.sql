@@ -44,8 +44,7 @@ having count(case when write_id = '{{ invocation_id }}' then 1 end) = 0
 {# From where moved_events goes on: {as_of, write_no} of what it was last made of; none where that
    says nothing about what moved since. #}
 {% macro movement() -%}
-    {%- if not execute or model.resource_type == 'unit_test' or not cdp.attributes_are_kept()
-        or flags.FULL_REFRESH -%}
+    {%- if flags.FULL_REFRESH or not cdp.attributes_are_kept() or not cdp.is_built('calculated') -%}
         {{ return(none) }}
     {%- endif -%}
     {%- set found = run_query(

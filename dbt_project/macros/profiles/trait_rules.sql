@@ -51,7 +51,7 @@ select
     writes.arrival,
     writes.message_id
 from {{ ref('trait_writes') }} as writes
-inner join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = writes.identifiers
+inner join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = writes.owner_key
 where set_owners.profile_id is not null and not writes.is_wrong_type
 {%- endmacro %}
 

@@ -5,8 +5,8 @@
 {% set started_at = run_started_at.strftime('%Y-%m-%d %H:%M:%S.%f') %}
 {% set build_id = this_build_id() %}
 {% set as_of = env_var('CDP_AS_OF', '') if execute else '' %}
-{# cdp computes it before the build (fingerprint.py). A build by plain dbt leaves it empty: the next cdp
-   run then rebuilds. #}
+{# cdp computes it before the build (fingerprint.py). A build by plain dbt leaves it empty: the next
+   cdp run then rebuilds. #}
 {% set fingerprint = env_var('CDP_RULES_FINGERPRINT', '') if execute else '' %}
 {% do refuse_unsafe_build(as_of or started_at, fingerprint) if execute %}
 

@@ -251,9 +251,9 @@ user_ids as (
         numbered.fate = 'accepted'
         and arrivals.identifiers like '%"user_id"%'
         and {{ json_text('arrivals.identifiers', [0, 'type']) }} = 'user_id'
-        {% if protected_sources() %}
+    {% if protected_sources() %}
         and not {{ is_protected('numbered.source') }}
-        {% endif %}
+    {% endif %}
     {% if known_messages %}
     union all
     select

@@ -14,7 +14,7 @@
 with arrived as (
     select
         messages.arrival,
-        {{ owner_key('messages') }} as identifiers,
+        {{ owner_key('messages') }} as owner_key,
         messages.occurred_at,
         messages.context
     from {{ ref('messages') }} as messages
@@ -26,7 +26,7 @@ with arrived as (
 contexts as (
     select
         arrival,
-        identifiers,
+        owner_key,
         occurred_at,
         {{ as_document('context') }} as document
     from arrived
@@ -40,7 +40,7 @@ said as (
 devices as (
     select
         arrival,
-        identifiers,
+        owner_key,
         occurred_at,
         {% for field in fields if field != 'is_tracked' -%}
         case
@@ -55,7 +55,7 @@ devices as (
 select
     arrival as sighting,
     arrival,
-    identifiers,
+    owner_key,
     occurred_at,
     coalesce(id, advertising_id, push_token) as device,
     id as device_id,
@@ -71,7 +71,7 @@ union all
 select
     cast(0 as {{ dbt.type_bigint() }}) as sighting,
     newest.arrival,
-    cast(null as {{ dbt.type_string() }}) as identifiers,
+    cast(null as {{ dbt.type_string() }}) as owner_key,
     cast(null as {{ dbt.type_timestamp() }}) as occurred_at,
     {% for column in [
         'device', 'device_id', 'advertising_id', 'push_token', 'type', 'manufacturer', 'model'

@@ -23,7 +23,7 @@ with sightings as (
         min(seen.occurred_at) as first_seen_at,
         max(seen.occurred_at) as last_seen_at
     from {{ ref('device_sightings') }} as seen
-    inner join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = seen.identifiers
+    inner join {{ ref('set_owners') }} as set_owners on set_owners.identifiers = seen.owner_key
     where set_owners.profile_id is not null
     group by set_owners.profile_id, seen.device, {{ seen_facts | join(', ') }}
 ),

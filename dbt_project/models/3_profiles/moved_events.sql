@@ -69,17 +69,13 @@ people as (
 
 select
     people.*,
-    {% for column in columns %}
-    events.{{ column }}{{ ',' if not loop.last }}
-    {% endfor %}
+    events.{{ columns | join(', events.') }}
 from people
 inner join {{ ref('events') }} as events on events.profile_id = people.profile_id
 union all
 select
     people.*,
-    {% for column in columns %}
-    nobody.{{ column }}{{ ',' if not loop.last }}
-    {% endfor %}
+    nobody.{{ columns | join(', nobody.') }}
 from people
 left join {{ ref('events') }} as nobody
     on nobody.profile_id = people.profile_id and 1 = 0

@@ -3,7 +3,7 @@
 -- type than the catalogue's is no write (is_wrong_type). One row per write or wrong value.
 {{ config(materialized='incremental', incremental_strategy='delete+insert', unique_key='arrival') }}
 
-{% set told = ['message_id', 'arrival', 'identifiers', 'source', 'occurred_at', 'behind'] %}
+{% set told = ['message_id', 'arrival', 'owner_key', 'source', 'occurred_at', 'behind'] %}
 {% set times = traits_with('type', ['date', 'timestamp']) %}
 {% set objects_by_depth = trait_objects() %}
 
@@ -11,7 +11,7 @@ with identifies as (
     select
         messages.message_id,
         messages.arrival,
-        {{ owner_key('messages') }} as identifiers,
+        {{ owner_key('messages') }} as owner_key,
         messages.source,
         messages.occurred_at,
         messages.traits,
@@ -19,12 +19,12 @@ with identifies as (
     from {{ ref('messages') }} as messages
     where
         messages.type = 'identify'
-        {% if is_incremental() %}
+    {% if is_incremental() %}
         and messages.arrival > (
             select coalesce(max(written.arrival), -1)
             from {{ this }} as written
         )
-        {% endif %}
+    {% endif %}
 ),
 
 -- A key in traits wins over the same in context.traits.
@@ -32,7 +32,7 @@ objects as (
     select
         message_id,
         arrival,
-        identifiers,
+        owner_key,
         source,
         occurred_at,
         0 as behind,
@@ -43,7 +43,7 @@ objects as (
     select
         message_id,
         arrival,
-        identifiers,
+        owner_key,
         source,
         occurred_at,
         1 as behind,
@@ -181,7 +181,7 @@ ranked as (
 select
     message_id,
     arrival,
-    identifiers,
+    owner_key,
     source,
     occurred_at,
     trait,
