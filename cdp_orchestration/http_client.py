@@ -9,14 +9,15 @@ import email.utils
 import random
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pydantic
 import requests
 import urllib3
 
-from cdp_orchestration.errors import NeedsAPerson, NoAnswer, Refused
+from cdp_orchestration.errors import CdpError, NeedsAPerson, NoAnswer, Refused
 
 _EXCERPT = 300
 # The server says that it did not take the request now. After a 5xx it may have: a proxy answers 502, 503 or 504 also when
@@ -55,29 +56,54 @@ class HttpConfig(pydantic.BaseModel):
         return url
 
 
+@dataclass(frozen=True)
+class Wait:
+    """An answer that says: not now. seconds: how long, where it says that, too."""
+
+    seconds: float | None = None
+
+
+# What an API's own words make of an answer: try again, or an error to raise; None: what HTTP says.
+Verdict = Callable[[requests.Response], Wait | CdpError | None]
+
+
 class HttpClient:
     """A session that sends the connector's headers with each request. `kind` begins its messages."""
 
-    def __init__(self, kind: str, config: HttpConfig, otherwise: str) -> None:
+    def __init__(
+        self,
+        kind: str,
+        config: HttpConfig,
+        otherwise: str,
+        authorization: str = "",
+        secret_field: str = "token",
+        secrets: Iterable[str] = (),
+        verdict: Verdict | None = None,
+    ) -> None:
         """`otherwise` is what happens when a passing fault outlasts all tries, as a sentence for the operator.
 
+        authorization: the header, where it is not `Bearer <token>`. secret_field: the field to check when the other side
+        refuses it. secrets: further texts that no message may show. verdict: asked about each answer first.
         Raises NeedsAPerson for a token or header that cannot be sent, before anything is.
         """
         self.kind = kind
         self.config = config
         self.otherwise = otherwise
+        self.secret_field = secret_field
+        self.verdict = verdict
         token = config.token.get_secret_value() if config.token else ""
         self._headers = {name: value.get_secret_value() for name, value in config.headers.items()}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
+        if authorization or token:
+            self._headers["Authorization"] = authorization or f"Bearer {token}"
         for name, value in self._headers.items():
             if not (value.isascii() and value.isprintable() and value == value.strip()):
-                field = "token" if token and name == "Authorization" else f"headers.{name}"
+                ours = (authorization or token) and name == "Authorization"
+                field = secret_field if ours else f"headers.{name}"
                 raise NeedsAPerson(
                     f"{kind}: field '{field}' holds a line break, outer blanks or characters beyond ASCII, which a "
                     "header cannot carry. Correct the value in the environment."
                 )
-        self._secrets = [secret for secret in [token, *self._headers.values()] if secret]
+        self._secrets = [secret for secret in [token, *secrets, *self._headers.values()] if secret]
         self._session = requests.Session()
         self._not_before = 0.0
 
@@ -99,13 +125,19 @@ class HttpClient:
                 code, what = "no_answer", _what_happened(error)
                 may_have_arrived = may_have_arrived or not _surely_not_sent(error)
             else:
-                if 200 <= answer.status_code < 300:
+                said = self.verdict(answer) if self.verdict else None
+                if isinstance(said, CdpError):
+                    raise said
+                if said is None and 200 <= answer.status_code < 300:
                     return answer
                 code, what = str(answer.status_code), f"answered {answer.status_code}: {self._excerpt(answer)}"
-                if answer.status_code not in _NOT_TAKEN and answer.status_code < 500:
+                if said is None and answer.status_code not in _NOT_TAKEN and answer.status_code < 500:
                     raise self._final(method, shown, answer, what, may_have_arrived)
                 asked = _retry_after(answer.headers.get("Retry-After"))
-                may_have_arrived = may_have_arrived or answer.status_code not in _NOT_TAKEN
+                if asked is None and said is not None:
+                    asked = said.seconds
+                not_taken = said is not None or answer.status_code in _NOT_TAKEN
+                may_have_arrived = may_have_arrived or not not_taken
             if asked is not None and asked > self.config.max_wait_seconds:
                 what += f" (it asks to wait {asked:.0f} s, more than max_wait_seconds)"
                 break
@@ -161,7 +193,7 @@ class HttpClient:
         if 400 <= status < 500 and status not in (401, 403):
             return Refused(self._excerpt(answer) or f"answered {status}", code=str(status))
         if status in (401, 403):
-            message = f"{self.kind}: {shown} {what}. Check the field 'token' (and that 'url' is the right address)."
+            message = f"{self.kind}: {shown} {what}. Check the field '{self.secret_field}' (and that 'url' is the right address)."
         else:
             target = without_secrets(answer.headers.get("Location", ""))
             message = (

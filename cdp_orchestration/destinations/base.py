@@ -1,7 +1,9 @@
-"""What a kind of destination must do. A new kind is one Python file in this folder with a subclass of Destination.
+"""What a kind of destination must do. A new kind is one Python file in this folder with a subclass of Destination, and one
+file of fixtures (tests/destinations/conformance), which the conformance suite runs.
 
 A destination sends what it is given and says what became of each row. It knows nothing of plans, ledgers, models or
-Dagster. What to raise decides what delivery does next:
+Dagster. It normalises and hashes nothing: it gets identifiers in the form that `identifiers` asks for. What to raise decides
+what delivery does next:
 
     Refused       the other side will not take this batch: it is halved until the bad row stands alone
     TryAgain      a passing fault, after the connector's own bounded retries: the rows stay owed (better: NoAnswer)
@@ -11,9 +13,15 @@ Dagster. What to raise decides what delivery does next:
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pydantic
+
+from cdp_orchestration.errors import NeedsAPerson
+
+# upsert: add and change. update_only: change what the other side has. insert_only: add what it has not. mirror: upsert, and
+# remove. append: events, each once.
+Mode = Literal["upsert", "update_only", "insert_only", "mirror", "append"]
 
 
 @dataclass(frozen=True)
@@ -54,25 +62,48 @@ class DestinationConfig(pydantic.BaseModel):
     )
 
 
-class Destination(ABC):
-    """One connected destination. Secrets in its Config are SecretStr, so that no log shows them.
+class SyncTarget(pydantic.BaseModel):
+    """What a sync may say to its destination (`config.meta.sync.target` in its twin): a list, an audience, an object. A kind
+    that has such settings subclasses it."""
 
-    `batch_size` is the most operations that one `send` takes; None: the whole plan at once.
+    model_config = pydantic.ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Destination(ABC):
+    """One connected destination, for one sync. Secrets in its Config are SecretStr, so that no log shows them.
+
+    `batch_size` is the most operations that one `send` takes (None: the whole plan at once), `batch_bytes` the most bytes
+    that one request may have.
     `ordered` says that a batch is applied in its order and whole or not at all, so that the removal and the new
     addition of one row may share it.
+
+    For the docs and for `cdp check`: `modes` that it can carry out. `identifiers`: {kind of identifier: format} that it knows
+    people by, the format being a key of delivery/normalise.py; empty: whatever the sync names, as it is. `removal`: what
+    `remove` does at the other side. `no_erasure`: why `erase` cannot be carried out there, where it cannot.
     """
 
     kind: ClassVar[str]
     Config: ClassVar[type[DestinationConfig]]
+    Target: ClassVar[type[SyncTarget]] = SyncTarget
+    modes: ClassVar[tuple[Mode, ...]] = ("mirror", "upsert")
+    identifiers: ClassVar[dict[str, str]] = {}
+    removal: ClassVar[str] = "sends a remove operation"
+    no_erasure: ClassVar[str] = ""
     batch_size: int | None = None
+    batch_bytes: int | None = None
     ordered: bool = False
 
-    def __init__(self, config: Any, home_root: Path) -> None:
-        """`config` is an instance of this kind's Config, rendered; `home_root` is CDP_HOME, absolute."""
+    def __init__(self, config: Any, home_root: Path, target: Any = None, mode: Mode = "mirror") -> None:
+        """`config` and `target` are instances of this kind's Config and Target, rendered; `home_root` is CDP_HOME, absolute.
+
+        Without a target, as for an erasure: one that has all the defaults, where they suffice.
+        """
         self.config = config
         if config.batch_size is not None:
             self.batch_size = config.batch_size
         self.home_root = Path(home_root)
+        self.target = target
+        self.mode = mode
 
     @abstractmethod
     def address(self) -> str:
@@ -91,3 +122,10 @@ class Destination(ABC):
 
     def close(self) -> None:  # noqa: B027 (most kinds hold nothing open)
         """Lets go of connections."""
+
+    def erase(self, identifiers: dict[str, Any]) -> Outcome:
+        """Asks the other side to forget one person for good, known there by these identifiers (as they were sent).
+
+        Nobody there counts as erased. Raises as `send` does; NeedsAPerson where the other side has no such call.
+        """
+        raise NeedsAPerson(f"{self.kind}: cannot erase a person: {self.no_erasure}")

@@ -44,6 +44,8 @@ class FileDrop(Destination):
 
     kind: ClassVar[str] = "file_drop"
     Config: ClassVar[type[DestinationConfig]] = FileDropConfig
+    removal: ClassVar[str] = "writes a remove operation"
+    no_erasure: ClassVar[str] = "a file that was left belongs to whoever reads the folder: ask them"
     batch_size = None
     ordered = True
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import pydantic
 import requests
 
-from cdp_orchestration.destinations.base import Destination, DestinationConfig, Operation, Outcome
+from cdp_orchestration.destinations.base import Destination, DestinationConfig, Mode, Operation, Outcome
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.http_client import HttpClient, HttpConfig
 
@@ -37,10 +37,11 @@ class Webhook(Destination):
 
     kind: ClassVar[str] = "webhook"
     Config: ClassVar[type[DestinationConfig]] = WebhookConfig
+    no_erasure: ClassVar[str] = "a webhook has no call for it: ask whoever runs the receiver"
 
-    def __init__(self, config: WebhookConfig, home_root: Path) -> None:
+    def __init__(self, config: WebhookConfig, home_root: Path, target: Any = None, mode: Mode = "mirror") -> None:
         """Raises NeedsAPerson for a token or header that cannot be sent, before any row is planned."""
-        super().__init__(config, home_root)
+        super().__init__(config, home_root, target, mode)
         self._http = HttpClient(self.kind, config, "The rows stay owed; the next delivery sends them.")
 
     def address(self) -> str:
