@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+from cdp_orchestration.project.dbt_savings import save
 from cdp_orchestration.warehouse import target
 
 PRELOADED = ["dbt.cli.main", "dbt.task.build"]
@@ -31,6 +32,7 @@ class WarmDbt:
     def __init__(self) -> None:
         for name in [*PRELOADED, *filter(None, [ADAPTERS.get(target())])]:
             importlib.import_module(name)
+        save()
         output, inlet = os.pipe()
         ours, theirs = socket.socketpair()
         sys.stdout.flush()
