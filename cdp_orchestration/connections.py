@@ -5,6 +5,7 @@ rendered when they are used, not at load, so that one missing secret stops one c
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ import pydantic
 import yaml
 from jinja2.sandbox import SandboxedEnvironment
 
-from cdp_orchestration.destinations.base import Destination
+from cdp_orchestration.destinations.base import Destination, Mode
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
 from cdp_orchestration.kinds import DESTINATIONS, SOURCES
@@ -49,10 +50,17 @@ class Connection:
         connector = SOURCES[self.kind]
         return connector(_validated(connector.Config, self.rendered(), self.where), home.root)
 
-    def destination(self, home: Home) -> Destination:
-        """The connector, ready to send."""
-        connector = DESTINATIONS[self.kind]
-        return connector(_validated(connector.Config, self.rendered(), self.where), home.root)
+    @property
+    def connector(self) -> type[Destination]:
+        """The kind of a destination."""
+        return DESTINATIONS[self.kind]
+
+    def destination(self, home: Home, target: Mapping[str, Any] | None = None, mode: Mode = "mirror") -> Destination:
+        """The connector, ready to send what a sync with that target and mode says; without one: only to be asked about itself."""
+        kind = self.connector
+        config = _validated(kind.Config, self.rendered(), self.where)
+        aimed = None if target is None else _validated(kind.Target, render(dict(target), self.where), self.where)
+        return kind(config, home.root, aimed, mode)
 
     @cached_property
     def streams(self) -> list[str]:

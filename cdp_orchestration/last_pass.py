@@ -14,9 +14,10 @@ from typing import Any
 from cdp_orchestration.clock import parsed_as_of
 from cdp_orchestration.connections import Connection, connections
 from cdp_orchestration.delivery import in_flight
+from cdp_orchestration.delivery.declared import declared_syncs, read_sync
 from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.delivery.permission import kept_at_home
 from cdp_orchestration.delivery.plan import backlog
-from cdp_orchestration.delivery.sync import declared_syncs, read_sync
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import PROJECT_ROOT, Home
 from cdp_orchestration.landing import Landing
@@ -90,7 +91,10 @@ def _owes(home: Home) -> bool:
         sync = read_sync(node)
         if known[sync.destination].is_waiting:
             continue
-        destination = known[sync.destination].destination(home)
+        destination = known[sync.destination].destination(home, sync.target, sync.mode)
+        if kept_at_home(destination, sync.destination):
+            destination.close()
+            continue
         try:
             address = destination.address()
         finally:

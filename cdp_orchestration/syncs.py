@@ -2,18 +2,22 @@
 
 import logging
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from cdp_orchestration.connections import connections
 from cdp_orchestration.delivery import in_flight
+from cdp_orchestration.delivery.declared import declared_syncs, read_sync
 from cdp_orchestration.delivery.deliver import empty
 from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.delivery.mapping import read_mapping
+from cdp_orchestration.delivery.permission import kept_at_home
 from cdp_orchestration.delivery.places import NOWHERE, Place
 from cdp_orchestration.delivery.plan import holdings, plans_folder
-from cdp_orchestration.delivery.sync import Sync, declared_syncs, read_sync
-from cdp_orchestration.destinations.base import Destination
+from cdp_orchestration.delivery.sync import Sync
+from cdp_orchestration.destinations.base import Destination, Mode
 from cdp_orchestration.errors import CdpError, NeedsAPerson
 from cdp_orchestration.home import Home
 from cdp_orchestration.project.manifest import current_manifest
@@ -43,15 +47,26 @@ def resync(home: Home, name: str) -> Place:
     nodes = models_of(home)
     if name not in nodes:
         raise _unknown(home, name, nodes)
-    sync = read_sync(nodes[name])
-    destination = _connected(home, sync.destination)
+    return _decide(home, read_sync(nodes[name]), "resync")
+
+
+def allow_once(home: Home, name: str) -> None:
+    """Notes that the next delivery passes the sync's guards, and no later one."""
+    nodes = models_of(home)
+    if name not in nodes:
+        raise _unknown(home, name, nodes)
+    _decide(home, read_sync(nodes[name]), "allow_once")
+
+
+def _decide(home: Home, sync: Sync, decision: str) -> Place:
+    destination = _connected(home, sync.destination, sync.target, sync.mode)
     destination.close()
     ledger = Ledger(home.deliveries)
     place = Place(sync.destination, destination.address())
-    with ledger.locked(name):
-        ledger.adopt(name, place)
-        in_flight.recover(ledger, name, plans_folder(home, name))
-        ledger.decide(name, "resync", place)
+    with ledger.locked(sync.name):
+        ledger.adopt(sync.name, place)
+        in_flight.recover(ledger, sync.name, plans_folder(home, sync.name))
+        ledger.decide(sync.name, decision, place)
     return place
 
 
@@ -70,7 +85,7 @@ def held_by(home: Home, name: str, at: str | None = None) -> dict[Place, int]:
     found = holdings(ledger, name, _here(home, name) or NOWHERE)
     if at is not None and name not in nodes:
         # A ledger from before addresses were written down does not say where: the operator does.
-        place = NOWHERE if NOWHERE not in found else Place(at, _address(home, at))
+        place = NOWHERE if NOWHERE not in found else Place(at, _address(home, at, {}))
         found = {place if held_at == NOWHERE else held_at: held for held_at, held in found.items()}
     return {place: held for place, held in found.items() if at is None or place.destination == at}
 
@@ -100,7 +115,7 @@ def remove_all(home: Home, name: str, at: str | None) -> bool:
     done = True
     for place, held in held_by(home, name, at).items():
         try:
-            destination = _at(home, place)
+            destination = _at(home, name, place)
         except CdpError as error:
             log.info(f"{name}: {held} rows stay at {place}: {error}")
             done = False
@@ -128,11 +143,11 @@ def _here(home: Home, name: str) -> Place | None:
     nodes = models_of(home)
     if name not in nodes:
         return None
-    destination = read_sync(nodes[name]).destination
+    sync = read_sync(nodes[name])
     try:
-        return Place(destination, _address(home, destination))
+        return Place(sync.destination, _address(home, sync.destination, sync.target))
     except CdpError:
-        return Ledger(home.deliveries).last_place(name, destination)
+        return Ledger(home.deliveries).last_place(name, sync.destination)
 
 
 def _sync(home: Home, name: str, place: Place) -> Sync:
@@ -142,13 +157,19 @@ def _sync(home: Home, name: str, place: Place) -> Sync:
     return Sync(name, "", str(place.destination), "mirror", "not_required")
 
 
-def _at(home: Home, place: Place) -> Destination:
-    """The destination, connected to that very place. Raises NeedsAPerson with what to do where it is not."""
+def _at(home: Home, sync: str, place: Place) -> Destination:
+    """The destination, connected to that very place, with the target that the sync last had there. Raises NeedsAPerson with
+    what to do where it is not."""
     if place.destination is None:
         raise NeedsAPerson(
             "their ledger is from before addresses were written down. Say where they are: --at DESTINATION."
         )
-    destination = _connected(home, place.destination)
+    mapping = read_mapping(home.deliveries, sync, place)
+    destination = _connected(home, place.destination, mapping.target if mapping else {})
+    kept = kept_at_home(destination, place.destination)
+    if kept:
+        destination.close()
+        raise NeedsAPerson(kept)
     if destination.address() != place.address:
         destination.close()
         raise NeedsAPerson(
@@ -158,13 +179,13 @@ def _at(home: Home, place: Place) -> Destination:
     return destination
 
 
-def _address(home: Home, name: str) -> str:
-    destination = _connected(home, name)
+def _address(home: Home, name: str, target: Mapping[str, Any]) -> str:
+    destination = _connected(home, name, target)
     destination.close()
     return destination.address()
 
 
-def _connected(home: Home, name: str) -> Destination:
+def _connected(home: Home, name: str, target: Mapping[str, Any], mode: Mode = "mirror") -> Destination:
     known = connections("destinations")
     if name not in known:
         raise NeedsAPerson(
@@ -173,7 +194,7 @@ def _connected(home: Home, name: str) -> Destination:
         )
     if known[name].is_waiting:
         raise NeedsAPerson(f"{name} is not connected: set {known[name].waits_for} ({known[name].where}).")
-    return known[name].destination(home)
+    return known[name].destination(home, target, mode)
 
 
 def _nothing_left(home: Home, name: str) -> str:

@@ -78,11 +78,12 @@ def demo(people: int) -> None:
 @main.command()
 @click.argument("name", metavar="NAME")
 @click.option("--resync", is_flag=True, help="Forget that rows were accepted, and send all of them again.")
+@click.option("--allow-once", is_flag=True, help="Let this delivery pass the sync's guards.")
 @click.option("--let-go", is_flag=True, help="Leave what it left over where it is, and stop showing it.")
 @click.option("--remove-all", is_flag=True, help="Remove all that it holds from its destinations.")
 @click.option("--at", metavar="DESTINATION", help="With --let-go or --remove-all: only at this destination.")
 @click.option("--yes", is_flag=True, help="Do not ask (--remove-all asks).")
-def sync(name: str, resync: bool, let_go: bool, remove_all: bool, at: str | None, yes: bool) -> None:
+def sync(name: str, resync: bool, allow_once: bool, let_go: bool, remove_all: bool, at: str | None, yes: bool) -> None:
     """Deliver one sync now, from the warehouse as it is. Or be done with what it left at a destination.
 
     Without an option: sends what the sync owes, as `cdp run` would, without pulling or building. Failed checks, or a
@@ -93,8 +94,8 @@ def sync(name: str, resync: bool, let_go: bool, remove_all: bool, at: str | None
     while its model is there, the next delivery adds that again. A destination must still be connected under its name and
     at that address. --let-go writes down that what is left over is no longer ours; it is not removed from anywhere.
     """
-    if resync + let_go + remove_all > 1:
-        raise click.UsageError("--resync, --let-go and --remove-all exclude each other.")
+    if (resync or allow_once) + let_go + remove_all > 1:
+        raise click.UsageError("--resync (or --allow-once), --let-go and --remove-all exclude each other.")
     if at and not (let_go or remove_all):
         raise click.UsageError("--at goes with --let-go or --remove-all.")
     from cdp_orchestration import syncs
@@ -118,6 +119,8 @@ def sync(name: str, resync: bool, let_go: bool, remove_all: bool, at: str | None
         with logging_to(sys.stdout):
             sys.exit(0 if syncs.remove_all(home, name, at) else 1)
     key = syncs.asset_of(home, name)
+    if allow_once:
+        syncs.allow_once(home, name)
     if resync:
         place = syncs.resync(home, name)
         OUT.print(f"{name}: all of its rows at {place} are to be sent again.", soft_wrap=True)

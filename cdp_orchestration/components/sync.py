@@ -10,9 +10,11 @@ from cdp_orchestration.components import runs
 from cdp_orchestration.components.failures import RETRY, as_dagster_failure
 from cdp_orchestration.components.markdown import markdown_table
 from cdp_orchestration.connections import connections
+from cdp_orchestration.delivery.declared import read_sync
 from cdp_orchestration.delivery.deliver import deliver
+from cdp_orchestration.delivery.permission import kept_at_home
 from cdp_orchestration.delivery.sending import Summary
-from cdp_orchestration.delivery.sync import Sync, read_sync
+from cdp_orchestration.delivery.sync import Sync
 from cdp_orchestration.errors import CdpError, NeedsAPerson
 from cdp_orchestration.home import current_home
 from cdp_orchestration.warehouse import Warehouse
@@ -46,15 +48,21 @@ def sync_asset(node: dict[str, Any], upstream_checks: list[dg.AssetCheckKey]) ->
     return push
 
 
-def _delivered(sync: Sync, run_id: str) -> Summary | None:
+def _delivered(sync: Sync, run_id: str) -> Summary | str:
+    """What the delivery did, or why there was none."""
     home = current_home()
     connected = connections("destinations")[sync.destination]
     if connected.is_waiting:
         log.info(
             f"{sync.name}: waits, as {sync.destination} is not connected (set {connected.waits_for}; {connected.where})"
         )
-        return None
-    destination = connected.destination(home)
+        return f"waiting: {sync.destination} is not connected"
+    destination = connected.destination(home, sync.target, sync.mode)
+    held_back = kept_at_home(destination, sync.destination)
+    if held_back:
+        destination.close()
+        log.info(f"{sync.name}: nothing was sent: {held_back}")
+        return held_back
     warehouse = Warehouse(home)
     try:
         summary = deliver(sync, destination, warehouse, home, run_id)
@@ -68,14 +76,15 @@ def _delivered(sync: Sync, run_id: str) -> Summary | None:
     return summary
 
 
-def _result(sync: Sync, summary: Summary | None) -> dg.MaterializeResult:
-    if summary is None:
-        return dg.MaterializeResult(metadata={"status": f"waiting: {sync.destination} is not connected"})
+def _result(sync: Sync, summary: Summary | str) -> dg.MaterializeResult:
+    if isinstance(summary, str):
+        return dg.MaterializeResult(metadata={"status": summary})
     metadata: dict[str, Any] = {
         "dagster/row_count": summary.held,
         "sent": dg.MetadataValue.md(
             markdown_table(["operation", "planned", "accepted", "refused", "failed", "not attempted"], summary.rows())
         ),
+        "ladder": dg.MetadataValue.md(markdown_table(["rung", "rows"], summary.ladder())),
         "withheld": summary.withheld,
         "shared": summary.shared,
         "held at earlier addresses": summary.elsewhere,

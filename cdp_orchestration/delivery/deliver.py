@@ -12,10 +12,11 @@ from contextlib import AbstractContextManager
 from cdp_orchestration.delivery import in_flight
 from cdp_orchestration.delivery.compaction import compact_if_due
 from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.delivery.mapping import write_mapping
 from cdp_orchestration.delivery.places import Place
 from cdp_orchestration.delivery.plan import Plan, emptying, planning, plans_folder
 from cdp_orchestration.delivery.sending import OPERATIONS, Sending, Summary
-from cdp_orchestration.delivery.sync import Sync
+from cdp_orchestration.delivery.sync import NO_GUARD, Sync
 from cdp_orchestration.destinations.base import Destination
 from cdp_orchestration.home import Home
 from cdp_orchestration.warehouse import Warehouse
@@ -70,21 +71,34 @@ def _carry_out(
         in_flight.recover(ledger, sync.name, folder)
         compact_if_due(ledger, sync.name)
         with planned(ledger) as plan:
-            plan.check_guard()
-            summary = Summary(sync.name, run_id, plan.operations, plan.withheld, plan.shared, plan.elsewhere)
+            is_allowed = ledger.is_allowed_once(sync.name)
+            if not is_allowed:
+                plan.check_guard()
+            summary = Summary(
+                sync.name, run_id, plan.operations, sum(plan.withheld.values()), plan.shared, plan.elsewhere,
+                members=plan.members, withheld_by=plan.withheld,
+            )  # fmt: skip
             frozen = plan.freeze(folder, run_id)
+            if plan.mapping:
+                write_mapping(ledger.root, sync.name, place, plan.mapping)
+        for why in plan.changed.again:
+            log.info(f"{sync.name}: all rows that this touches are sent again, because {why}.")
         log.info(f"{sync.name}: {_in_words(plan)}")
         try:
-            Sending(destination, ledger, frozen, place, summary).run()
+            guard = NO_GUARD if is_allowed else sync.guard
+            Sending(destination, ledger, frozen, place, summary, guard).run()
         finally:
-            summary.held = ledger.held(sync.name, place)
+            if is_allowed:
+                ledger.decide(sync.name, "allow_used", place)
+            summary.held = ledger.held(sync.name, place, sync.mode == "append")
             summary.seconds = time.monotonic() - started
     return summary
 
 
 def _in_words(plan: Plan) -> str:
     owed = ", ".join(f"{plan.operations[o]} to {o}" for o in OPERATIONS)
-    parts = [f"{owed}; {plan.withheld} withheld for lack of consent"]
+    withheld = ", ".join(f"{rows} for {reason}" for reason, rows in plan.withheld.items())
+    parts = [f"{owed}; {sum(plan.withheld.values())} withheld" + (f" ({withheld})" if withheld else "")]
     if plan.shared:
         parts.append(f"{plan.shared} share the identifiers of another row, which stands for them")
     if plan.elsewhere:

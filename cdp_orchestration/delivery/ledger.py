@@ -75,6 +75,7 @@ class Planned:
     consent_message_id: str | None
     idempotency_key: str
     attempt: int
+    was_refused: bool = False  # with these very values
 
 
 @dataclass(frozen=True)
@@ -168,14 +169,19 @@ class Ledger:
         if self.decisions(sync).adopted is None:
             self.decide(sync, "adopt", place)
 
+    def is_allowed_once(self, sync: str) -> bool:
+        """Whether an operator lets the next delivery pass the guards."""
+        return self.decisions(sync).allowed > 0
+
     def syncs(self) -> list[str]:
         """Names of all syncs that ever sent something."""
         folder = self.root / "ledger"
         names = os.listdir(folder) if folder.is_dir() else []
         return sorted(name for name in names if not name.startswith(("_", ".")) and self.next_no(name) > 1)
 
-    def held(self, sync: str, place: Place) -> int:
-        """How many entries the place holds, as far as it accepted them."""
+    def held(self, sync: str, place: Place, each_row: bool = False) -> int:
+        """How many entries the place holds, as far as it accepted them. each_row: as of a sync that appends."""
+        apart = "row_key" if each_row else f"identifiers_sent, {plan_sql.alone('identifiers_sent', 'row_key')}"
         self.prepare()
         with self.reading(), duckdb.connect(":memory:") as connection:
             row = connection.execute(
@@ -184,7 +190,7 @@ class Ledger:
                     select arg_max(operation, ledger_no) as operation
                     from {self.relation(sync, place)}
                     where status = 'accepted' and not is_let_go and destination = ? and address = ?
-                    group by identifiers_sent, {plan_sql.alone("identifiers_sent", "row_key")}
+                    group by {apart}
                 )
                 """,
                 [place.destination, place.address],

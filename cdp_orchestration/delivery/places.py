@@ -7,6 +7,7 @@ What was decided about a sync's places is kept beside the ledger, one decision a
 adopt     rows of a ledger that did not write addresses yet are at this place: the one of the first delivery since
 resync    what was accepted here up to the ledger_no `through` is sent again
 let_go    rows that were sent here up to the ledger_no `through` are no longer ours: they stay where they are
+allow_once, allow_used    the next delivery passes the sync's guards; it did
 """
 
 import json
@@ -44,6 +45,7 @@ class Decisions:
     adopted: Place | None = None
     resynced: dict[Place, int] = field(default_factory=dict)
     let_go: dict[Place, int] = field(default_factory=dict)
+    allowed: int = 0
 
 
 def decisions(root: Path, sync: str) -> Decisions:
@@ -60,6 +62,8 @@ def decisions(root: Path, sync: str) -> Decisions:
                 found.resynced[place] = through
             elif said["decision"] == "let_go":
                 found.let_go[place] = through
+            elif said["decision"] in ("allow_once", "allow_used"):
+                found.allowed = int(said["decision"] == "allow_once")
             else:
                 raise ValueError(f"unknown decision {said['decision']!r}")
     except (ValueError, KeyError, TypeError) as error:

@@ -22,8 +22,10 @@ import pyarrow.parquet as pq
 
 from cdp_orchestration.delivery import plan_sql
 from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.delivery.mapping import Changed, Mapping, read_mapping
+from cdp_orchestration.delivery.normalise import VERSION, normalise
 from cdp_orchestration.delivery.places import NOWHERE, Place
-from cdp_orchestration.delivery.sync import Guard, Sync
+from cdp_orchestration.delivery.sync import NO_GUARD, Sync
 from cdp_orchestration.disk import whole_file
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.home import Home
@@ -41,32 +43,50 @@ class Plan:
     """Counts of a computed plan; `freeze` writes its rows down.
 
     operations: owed rows by operation (add, update, remove). removed: removals that no addition of the same row
-    follows. withheld: rows that lack consent. shared: rows that another row of the same identifiers stands for. held:
-    entries that the destination holds now. elsewhere: entries that earlier addresses hold, or may hold.
+    follows. withheld: rows that may not leave, by reason. shared: rows that another row of the same identifiers stands for.
+    members: rows of the model. held: entries that the destination holds now. elsewhere: entries that earlier addresses
+    hold, or may hold. mapping: how rows become what is sent (None: all is removed). changed: how it differs from the one
+    before, in words.
     """
 
     sync: Sync
     operations: dict[str, int]
     removed: int
-    withheld: int
+    withheld: dict[str, int]
     shared: int
+    members: int
     held: int
     elsewhere: int
     connection: duckdb.DuckDBPyConnection
+    mapping: Mapping | None
+    changed: Changed
 
     def check_guard(self) -> None:
-        """Raises NeedsAPerson when more rows would be removed than the sync's guard lets pass."""
-        guard = self.sync.guard
-        if guard.max_removed_percent is None or self.held < max(guard.min_held, 1):
-            return
-        percent = 100 * self.removed / self.held
-        if percent > guard.max_removed_percent:
+        """Raises NeedsAPerson, with the numbers, where the sync's guard says that something must have gone wrong."""
+        problem = self._problem()
+        if problem:
             raise NeedsAPerson(
-                f"{self.sync.name}: nothing was sent, because {self.removed} of the {self.held} rows held "
-                f"({percent:.1f} %) would be removed, more than guard.max_removed_percent = "
-                f"{guard.max_removed_percent:g} in {self.sync.where or 'its yaml'}. If the removal is right, raise or "
-                "remove that guard for one delivery; if not, correct the model."
+                f"{self.sync.name}: nothing was sent, because {problem} ({self.sync.where or 'its yaml'}). If that is right, "
+                f"`cdp sync {self.sync.name} --allow-once` lets one delivery pass; if not, correct the model."
             )
+
+    def _problem(self) -> str | None:
+        guard = self.sync.guard
+        if self.changed.lost:
+            return f"what is sent lost something: {'; '.join(self.changed.lost)}"
+        if guard.max_removed is not None and self.removed > guard.max_removed:
+            return f"{self.removed} rows would be removed, more than guard.max_removed = {guard.max_removed}"
+        if guard.max_removed_percent is None or self.held < max(guard.min_held, 1):
+            return None
+        if self.members == 0:
+            return f"its model has no rows, while the destination holds {self.held}"
+        percent = 100 * self.removed / self.held
+        if percent <= guard.max_removed_percent:
+            return None
+        return (
+            f"{self.removed} of the {self.held} rows held ({percent:.1f} %) would be removed, more than "
+            f"guard.max_removed_percent = {guard.max_removed_percent:g}"
+        )
 
     def freeze(self, folder: Path, run_id: str) -> Path:
         """Writes the plan to <folder>/<run_id>.parquet, whole or not at all, and returns the path.
@@ -96,8 +116,8 @@ def planning(sync: Sync, warehouse: Warehouse, ledger: Ledger, place: Place) -> 
     """The plan for that place as of now, not yet frozen. Raises NeedsAPerson naming the model for a null or duplicate
     row_key, missing columns, or a column type that cannot be sent."""
     ledger.prepare()
-    rows = _plain(_should_hold(sync, warehouse), sync)
-    with _knowing(ledger, sync.name, place) as connection:
+    rows = _in_formats(_plain(_should_hold(sync, warehouse), sync), sync)
+    with _knowing(ledger, sync, place) as connection:
         connection.register("model", rows)
         _find_former_keys(connection, sync, rows.schema, warehouse)
         yield _planned(sync, rows.schema, ledger, place, connection)
@@ -108,17 +128,19 @@ def emptying(sync: Sync, ledger: Ledger, place: Place) -> Iterator[Plan]:
     """The plan that removes all that the place holds, or may hold, of a sync; its model may be gone."""
     ledger.prepare()
     nothing = pa.table({name: pa.array([], pa.large_string()) for name in _OURS})
-    removing = replace(sync, mode="mirror", consent="not_required", identifiers=("row_key",), guard=Guard())
-    with _knowing(ledger, sync.name, place) as connection:
+    removing = replace(
+        sync, mode="mirror", consent="not_required", identifiers={"row_key": "row_key"}, formats={}, guard=NO_GUARD
+    )
+    with _knowing(ledger, removing, place) as connection:
         connection.register("model", nothing)
         connection.execute(_NO_FORMER_KEYS)
-        yield _planned(removing, nothing.schema, ledger, place, connection)
+        yield replace(_planned(removing, nothing.schema, ledger, place, connection), mapping=None, changed=Changed())
 
 
 def holdings(ledger: Ledger, sync: str, unless_adopted: Place = NOWHERE) -> dict[Place, int]:
     """How many entries of the sync each place holds, or may hold, where it is any."""
     ledger.prepare()
-    with _knowing(ledger, sync, unless_adopted) as connection:
+    with _knowing(ledger, Sync(sync, "", "", "mirror", "not_required"), unless_adopted) as connection:
         found = connection.execute(
             "select destination, address, count(*) from entries join places using (place) group by all order by all"
         ).fetchall()
@@ -133,16 +155,16 @@ def backlog(sync: Sync, warehouse: Warehouse, home: Home, address: str | None = 
     ledger = Ledger(home.deliveries)
     place = Place(sync.destination, address) if address is not None else ledger.last_place(sync.name, sync.destination)
     with planning(sync, warehouse, ledger, place) as plan:
-        counts = {"withheld": plan.withheld, "shared": plan.shared, "held": plan.held, "elsewhere": plan.elsewhere}
-        return {**plan.operations, **counts}
+        counts = {"shared": plan.shared, "held": plan.held, "elsewhere": plan.elsewhere}
+        return {**plan.operations, **counts, "withheld": sum(plan.withheld.values())}
 
 
 @contextmanager
-def _knowing(ledger: Ledger, sync: str, place: Place) -> Iterator[duckdb.DuckDBPyConnection]:
+def _knowing(ledger: Ledger, sync: Sync, place: Place) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB in memory with what the ledger says (plan_sql.ledger); `here` is the entries of that place."""
     with duckdb.connect(":memory:", config={"temp_directory": str(ledger.root / ".spill")}) as connection:
         with ledger.reading():
-            connection.execute(plan_sql.ledger(ledger.relation(sync, place)))
+            connection.execute(plan_sql.ledger(ledger.relation(sync.name, place), sync.mode == "append"))
         here = plan_sql.place(*place.written())
         connection.execute(f"create temp table here as select * from entries where place = {here}")
         yield connection
@@ -151,26 +173,38 @@ def _knowing(ledger: Ledger, sync: str, place: Place) -> Iterator[duckdb.DuckDBP
 def _planned(
     sync: Sync, schema: pa.Schema, ledger: Ledger, place: Place, connection: duckdb.DuckDBPyConnection
 ) -> Plan:
-    connection.execute(plan_sql.wanted(sync, schema))
+    connection.execute(plan_sql.wanted(sync, schema, VERSION))
     _check_keys(sync, connection)
     [(number,)] = connection.execute(f"select {plan_sql.place(*place.written())}").fetchall()
     resynced = ledger.decisions(sync.name).resynced.get(place, 0)
     connection.execute(
         plan_sql.PLANNED,
-        {"sync": sync.name, "mirror": sync.mode == "mirror", "place": number, "resynced": resynced},
+        {
+            "sync": sync.name,
+            "place": number,
+            "resynced": resynced,
+            "mirror": sync.mode == "mirror",
+            "removes": sync.mode != "append",
+            "updates": sync.mode not in ("append", "insert_only"),
+            "append": sync.mode == "append",
+        },
     )
     counts = dict(connection.execute("select operation, count(*) from planned group by all").fetchall())
     [row] = connection.execute(plan_sql.COUNTS, {"place": number}).fetchall()
-    removed, withheld, shared, held, elsewhere = row
+    removed, _, shared, members, held, elsewhere = row
+    mapping = Mapping.of(sync, schema, VERSION)
     return Plan(
         sync=sync,
         operations={operation: counts.get(operation, 0) for operation in ("add", "update", "remove")},
         removed=removed,
-        withheld=withheld,
+        withheld=dict(connection.execute(plan_sql.WITHHELD).fetchall()),
         shared=shared,
+        members=members,
         held=held,
         elsewhere=elsewhere,
         connection=connection,
+        mapping=mapping,
+        changed=mapping.since(read_mapping(ledger.root, sync.name, place)),
     )
 
 
@@ -218,7 +252,7 @@ def _plain(rows: pa.Table, sync: Sync) -> pa.Table:
     """The rows with types that every engine's rendering agrees on. Raises NeedsAPerson for a column that has none."""
     model = f"{sync.relation} (declared in {sync.where})" if sync.where else sync.relation
     names = [name for name in rows.schema.names if not name.startswith(plan_sql.GRANTED)]
-    missing = [name for name in (*_OURS, *sync.identifiers) if name not in names]
+    missing = [name for name in (*_OURS, *sync.identifiers.values()) if name not in names]
     if missing:
         raise NeedsAPerson(
             f"{model} has no column '{missing[0]}'. A sync's model has {', '.join(_OURS)}, and the columns that the "
@@ -238,6 +272,17 @@ def _plain(rows: pa.Table, sync: Sync) -> pa.Table:
                 f"{model}: column '{column.name}' has the type {kind}, which cannot be sent: cast it in the model to "
                 "text, bigint, double, boolean or timestamp."
             )
+    return rows
+
+
+def _in_formats(rows: pa.Table, sync: Sync) -> pa.Table:
+    """The rows, and a column for each identifier in the format that the destination wants."""
+    for kind, format in sync.formats.items():
+        written = rows.column(sync.identifiers[kind]).cast(pa.large_string()).dictionary_encode().combine_chunks()
+        values = written.dictionary.to_pylist() if isinstance(written, pa.DictionaryArray) else []
+        said = pa.array([normalise(format, value, sync.default_region) for value in values], pa.large_string())
+        column = said.take(written.indices) if isinstance(written, pa.DictionaryArray) else pa.nulls(rows.num_rows)
+        rows = rows.append_column(plan_sql.identifier_column(kind), column)
     return rows
 
 

@@ -5,11 +5,16 @@ rows of the model may stand for one entry; a row without identifiers is an entry
 then, and '' elsewhere).
 """
 
+from collections.abc import Mapping, Sequence
+
 import pyarrow as pa
 
 from cdp_orchestration.delivery.sync import Sync
 
 GRANTED = "cdp_granted_"
+# A row that is withheld for one of these is neither sent nor removed; for any other reason what is there is taken back.
+HOLDS_BACK = ("sampled_out", "frequency_cap")
+NO_FIELDS = ("row_key", "profile_id", "consent_message_id", "withheld_reason")
 
 
 def should_hold(sync: Sync) -> tuple[str, list[object]]:
@@ -54,7 +59,17 @@ def alone(identifiers: str, row_key: str) -> str:
     return f"case when ({suspect}) and regexp_full_match({identifiers}, {blank}) then {row_key} else '' end"
 
 
-def wanted(sync: Sync, schema: pa.Schema) -> str:
+def entry_apart(sync: Sync) -> str:
+    """SQL: what sets entries with the same identifiers apart: nothing, but for rows without any, and for events."""
+    return "row_key" if sync.mode == "append" else alone("identifiers", "row_key")
+
+
+def identifier_column(kind: str) -> str:
+    """The column of `model` that holds an identifier in the destination's format (plan.py makes it)."""
+    return f"cdp_identifier_{kind}"
+
+
+def wanted(sync: Sync, schema: pa.Schema, version: str = "") -> str:
     """Makes the table `wanted` from `model` and `former`: one row per row of the model.
 
     allowed: it may leave. place_in_line: of the rows of an entry that may leave, the first one (the smallest row_key)
@@ -64,23 +79,44 @@ def wanted(sync: Sync, schema: pa.Schema) -> str:
     """
     types = {column.name: column.type for column in schema}
     grants = [name for name in types if name.startswith(GRANTED)]
-    fields = [n for n in types if n not in ("row_key", "profile_id", "consent_message_id") and n not in grants]
-    allowed = " and ".join(f"{name} is not null" for name in grants) or "true"
+    fields = [n for n in types if n not in NO_FIELDS and n not in grants and not n.startswith(identifier_column(""))]
+    identifiers = dict(sync.identifiers)
+    if sync.formats:  # the destination gets them apart, and only in its formats
+        fields = [name for name in fields if name not in identifiers.values()]
+        identifiers = {kind: identifier_column(kind) for kind in identifiers}
+    reasons = ["withheld_reason"] if "withheld_reason" in types else []
+    if grants:
+        granted = " and ".join(f"{name} is not null" for name in grants)
+        reasons.append(f"case when not ({granted}) then 'no_consent' end")
+    if sync.formats:
+        known = " or ".join(f"{column} is not null" for column in identifiers.values())
+        reasons.append(f"case when not ({known}) then 'no_accepted_identifier' end")
+    withheld = f"coalesce({', '.join(reasons)})" if reasons else "cast(null as varchar)"
+    skipped = [name for name in fields if sync.sent_nulls != "all" and name not in sync.sent_nulls]
     consent = "consent_message_id"
     if grants:
         consent = f"coalesce(consent_message_id, nullif({grants[0]}, ''))"
+    held_back = ", ".join(f"'{reason}'" for reason in HOLDS_BACK)
+    hashed = "fields || identifiers" + (f" || '{version}'" if sync.formats else "")
     renamed = "replace (coalesce(former.former_key, model.row_key) as row_key)" if can_be_renamed(sync, schema) else ""
     return f"""
         create temp table wanted as
         select *, row_number() over (partition by allowed, identifiers, alone order by row_key) as place_in_line from (
-            select *, md5(fields || identifiers) as payload_hash, {alone("identifiers", "row_key")} as alone from (
+            select
+                * {"replace ('' as identifiers)" if sync.mode == "append" else ""},
+                identifiers as sent_identifiers,
+                withheld_reason is null as allowed,
+                withheld_reason in ({held_back}) as is_held_back,
+                md5({hashed}) as payload_hash,
+                {entry_apart(sync)} as alone
+            from (
                 select
                     cast(row_key as varchar) as row_key,
                     cast(profile_id as varchar) as profile_id,
                     cast({consent} as varchar) as consent_message_id,
-                    {_object(fields, types)} as fields,
-                    {_object(list(sync.identifiers), types)} as identifiers,
-                    {allowed} as allowed
+                    {_object({name: name for name in fields}, types, skipped)} as fields,
+                    {_object(identifiers, types)} as identifiers,
+                    {withheld} as withheld_reason
                 from (
                     select model.* {renamed}
                     from model left join former on former.row_key = cast(model.row_key as varchar)
@@ -92,34 +128,57 @@ def wanted(sync: Sync, schema: pa.Schema) -> str:
 
 def can_be_renamed(sync: Sync, schema: pa.Schema) -> bool:
     """Whether the destination may know a row by its profile_id: by the row_key, and both are texts."""
-    return "row_key" in sync.identifiers and all(
-        pa.types.is_large_string(schema.field(name).type) for name in ("row_key", "profile_id")
+    return (
+        "row_key" in sync.identifiers.values()
+        and sync.mode != "append"
+        and not sync.formats
+        and all(pa.types.is_large_string(schema.field(name).type) for name in ("row_key", "profile_id"))
     )
 
 
-def _object(names: list[str], types: dict[str, pa.DataType]) -> str:
-    """SQL for a JSON object, as text, of the named columns in that order."""
+def _object(columns: Mapping[str, str], types: dict[str, pa.DataType], skipped: Sequence[str] = ()) -> str:
+    """SQL for a JSON object, as text, of {key: column} in that order. A null of a key of `skipped` is left out."""
+    values = {_literal(name): (_value(of, types), name in skipped) for name, of in columns.items()}
+    whole = f"json_object({', '.join(f'{key}, {value}' for key, (value, _) in values.items())})"
+    if all(skip for _, skip in values.values()) and values:
+        return f"cast(json_merge_patch('{{}}', {whole}) as varchar)"  # which leaves out nulls
+    if not any(skip for _, skip in values.values()):
+        return f"cast({whole} as varchar)"
     parts = []
-    for name in names:
-        column = '"' + name.replace('"', '""') + '"'
-        if pa.types.is_timestamp(types[name]):
-            column = f"strftime({column}, '%Y-%m-%dT%H:%M:%S.%fZ')"
-        elif pa.types.is_floating(types[name]):
-            column = f"case when isfinite({column}) then cast({column} as double) end"
-        parts += ["'" + name.replace("'", "''") + "'", column]
-    return f"cast(json_object({', '.join(parts)}) as varchar)"
+    for key, (value, skip) in values.items():
+        one = f"cast(json_object({key}, {value}) as varchar)"
+        part = f"substr({one}, 2, length({one}) - 2)"
+        parts.append(f"case when {value} is not null then {part} end" if skip else part)
+    return f"'{{' || concat_ws(',', {', '.join(parts)}) || '}}'"
 
 
-def ledger(relation: str) -> str:
+def _value(name: str, types: dict[str, pa.DataType]) -> str:
+    column = '"' + name.replace('"', '""') + '"'
+    if name in types and pa.types.is_timestamp(types[name]):
+        return f"strftime({column}, '%Y-%m-%dT%H:%M:%S.%fZ')"
+    if name in types and pa.types.is_floating(types[name]):
+        return f"case when isfinite({column}) then cast({column} as double) end"
+    return column
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def ledger(relation: str, each_row: bool = False) -> str:
     """Makes, from the ledger, tables of what is known about the entries of every place.
 
     ledger: all attempts. latest: the last accepted operation per entry. doubts: attempts of unknown outcome since then.
     entries: what is, or may be, there, under the row_key that was sent last. places: what a place's number means.
+    each_row: every row is an entry of its own, as of a sync that appends.
     """
+    apart = "row_key" if each_row else alone("identifiers_sent", "row_key")
+    known_by = "''" if each_row else "identifiers_sent"
     return f"""
         create temp table ledger as
         select row_key, profile_id, operation, status, code = 'unknown' and status = 'failed' as is_unknown,
-            payload_hash, identifiers_sent as identifiers, {alone("identifiers_sent", "row_key")} as alone,
+            status = 'refused' as is_refused,
+            payload_hash, {known_by} as identifiers, {apart} as alone,
             idempotency_key, ledger_no, batch_no, is_let_go, {place("destination", "address")} as place, earlier_keys
         from {relation};
 
@@ -205,7 +264,13 @@ PLANNED = """
             here.alone, md5(here.identifiers) as payload_hash, cast(null as varchar) as consent_message_id
         from here
         left join holding using (identifiers, alone)
-        where $mirror and holding.row_key is null
+        left join (
+            select identifiers, alone, bool_or(is_held_back) as is_held_back
+            from wanted where not allowed group by identifiers, alone
+        ) as withheld using (identifiers, alone)
+        where
+            $removes and holding.row_key is null and not coalesce(withheld.is_held_back, false)
+            and ($mirror or withheld.identifiers is not null)
     ),
     doubtful as (
         select identifiers, alone, bool_or(operation = 'remove') as maybe_removed
@@ -217,10 +282,12 @@ PLANNED = """
             case
                 when latest.row_key is null or latest.operation = 'remove' then 'add'
                 when doubtful.maybe_removed or latest.ledger_no <= $resynced then 'add'
+                when not $updates then null
                 when doubtful.identifiers is not null then 'update'
                 when latest.payload_hash <> holding.payload_hash or latest.row_key <> holding.row_key then 'update'
             end as operation,
-            holding.fields, holding.identifiers, holding.alone, holding.payload_hash, holding.consent_message_id
+            holding.fields, holding.identifiers, holding.sent_identifiers, holding.alone, holding.payload_hash,
+            holding.consent_message_id
         from holding
         left join (select * from latest where place = $place) as latest using (identifiers, alone)
         left join doubtful using (identifiers, alone)
@@ -247,6 +314,7 @@ PLANNED = """
     keyed as (
         select operations.*, coalesce(
             replays.idempotency_key,
+            case when $append then row_key end,
             md5(concat_ws('|', $sync, row_key, operation, payload_hash, coalesce(version, 0)))
         ) as idempotency_key
         from operations
@@ -255,12 +323,22 @@ PLANNED = """
     ),
     attempts as (
         select idempotency_key, count(*) as attempts from ledger group by idempotency_key
+    ),
+    -- Rows that were refused with the very values that they still have: they are tried last.
+    refusals as (
+        select row_key, identifiers, alone, payload_hash, max(ledger_no) as refused_before
+        from ledger where is_refused and place = $place group by all
     )
     select
-        row_number() over (order by operation <> 'remove', row_key, identifiers) - 1 as ordinal,
-        operation, row_key, profile_id, fields, identifiers, payload_hash, consent_message_id, idempotency_key,
+        row_number() over (
+            order by operation <> 'remove', refused_before is not null, row_key, identifiers
+        ) - 1 as ordinal,
+        refused_before is not null as was_refused,
+        operation, row_key, profile_id, fields, coalesce(sent_identifiers, identifiers) as identifiers, payload_hash,
+        consent_message_id, idempotency_key,
         coalesce(attempts, 0) + 1 as attempt
     from keyed left join attempts using (idempotency_key)
+    left join refusals using (row_key, identifiers, alone, payload_hash)
 """
 
 # removed: entries whose row does not come back under other identifiers. elsewhere: what other places hold.
@@ -272,6 +350,11 @@ COUNTS = """
         ),
         (select count(*) from wanted where not allowed),
         (select count(*) from wanted where allowed and place_in_line > 1),
+        (select count(*) from wanted),
         (select count(*) from latest where operation <> 'remove' and place = $place),
         (select count(*) from entries where place <> $place)
+"""
+
+WITHHELD = """
+    select withheld_reason, count(*) from wanted where not allowed group by withheld_reason order by withheld_reason
 """

@@ -16,6 +16,7 @@ from cdp_orchestration.delivery import in_flight
 from cdp_orchestration.delivery.compaction import compact_if_due
 from cdp_orchestration.delivery.ledger import UNKNOWN, Entry, Ledger, Planned, read_plan
 from cdp_orchestration.delivery.places import Place
+from cdp_orchestration.delivery.sync import Guard
 from cdp_orchestration.destinations.base import Destination, Operation, Outcome
 from cdp_orchestration.errors import CdpError, NeedsAPerson, Refused, TryAgain
 
@@ -23,8 +24,8 @@ log = logging.getLogger("cdp")
 
 OPERATIONS = ("add", "update", "remove")
 _FAILURES_IN_A_ROW = 3
-_HOPELESS = 50  # rows of a first batch that were all refused for the same reason
 _PROBLEMS = 10
+_OVERHEAD = 200  # bytes around a row in a request
 _MESSAGE = 300
 
 
@@ -32,8 +33,9 @@ _MESSAGE = 300
 class Summary:
     """What a delivery did, in rows by operation: planned = accepted + refused + failed + not_attempted.
 
-    withheld: rows without consent. shared: rows that another row of the same identifiers stands for. held: entries at
-    the destination afterwards. elsewhere: entries that earlier addresses still hold. problems: examples.
+    members: rows of the model. withheld: those that may not leave; withheld_by: them by reason. shared: rows that another
+    row of the same identifiers stands for. held: entries at the destination afterwards. elsewhere: entries that earlier
+    addresses still hold. problems: examples.
     stopped: why rows that may be sent are still owed; None where only refused rows, and additions that wait for a
     refused removal, are.
     """
@@ -51,6 +53,29 @@ class Summary:
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
     stopped: str | None = None
+    members: int = 0
+    withheld_by: dict[str, int] = field(default_factory=dict)
+    tried_new: int = 0  # rows that were not refused before with the same values
+    refused_new: int = 0
+
+    def ladder(self) -> list[tuple[str, int]]:
+        """How the members became fewer: (rung, rows). Withheld rows by reason, then what is owed and what came of it."""
+        rows, left = [("members", self.members)], self.members
+        for reason, withheld in self.withheld_by.items():
+            left -= withheld
+            rows.append((f"after {reason}", left))
+        if self.shared:
+            left -= self.shared
+            rows.append(("one per person at the destination", left))
+        owed, accepted = sum(self.planned.values()), sum(self.accepted.values())
+        refused, failed = sum(self.refused.values()), sum(self.failed.values())
+        return [
+            *rows,
+            ("owed", owed),
+            ("sent", accepted + refused + failed),
+            ("accepted", accepted),
+            ("refused", refused),
+        ]
 
     @property
     def not_attempted(self) -> dict[str, int]:
@@ -75,7 +100,9 @@ class Sending:
         plan: Path,
         place: Place,
         summary: Summary,
+        guard: Guard,
     ) -> None:
+        self.guard = guard
         self.destination = destination
         self.ledger = ledger
         self.plan = plan
@@ -85,11 +112,12 @@ class Sending:
         self.entries: dict[int, Entry] = {}  # of the batch at hand, by ordinal
         self.requested: list[Planned] = []  # rows of the request at hand
         self.last_failure = ""
+        self.last_refusal: Entry | None = None
 
     def run(self) -> None:
         failures, last_said = 0, time.monotonic()
-        for number, batch in enumerate(
-            cut(read_plan(self.plan), self.destination.batch_size, self.destination.ordered)
+        for batch in cut(
+            read_plan(self.plan), self.destination.batch_size, self.destination.ordered, self.destination.batch_bytes
         ):
             error = self._deliver_batch(batch)
             failures = failures + 1 if error else 0
@@ -97,8 +125,8 @@ class Sending:
                 self.summary.stopped = str(error)
             elif failures >= _FAILURES_IN_A_ROW:
                 self.summary.stopped = f"{failures} batches in a row failed: {error}"
-            elif number == 0:
-                self.summary.stopped = self._hopeless()
+            else:
+                self.summary.stopped = self._too_many_refused()
             if self.summary.stopped:
                 return
             if time.monotonic() - last_said > 10:
@@ -198,6 +226,10 @@ class Sending:
     def _count(self) -> None:
         counters = {"accepted": self.summary.accepted, "refused": self.summary.refused, "failed": self.summary.failed}
         for entry in self.entries.values():
+            if not entry.row.was_refused and entry.status != "failed":
+                self.summary.tried_new += 1
+                self.summary.refused_new += entry.status == "refused"
+                self.last_refusal = entry if entry.status == "refused" else self.last_refusal
             counters[entry.status][entry.row.operation] += 1
             if entry.status != "accepted" and len(self.summary.problems) < _PROBLEMS:
                 self.summary.problems.append(
@@ -205,37 +237,43 @@ class Sending:
                     f"(attempt {entry.row.attempt}): {entry.code} {entry.message}".rstrip()
                 )
 
-    def _hopeless(self) -> str | None:
-        codes = {(entry.status, entry.code) for entry in self.entries.values()}
-        if len(self.entries) < _HOPELESS or len(codes) != 1 or codes.pop()[0] != "refused":
+    def _too_many_refused(self) -> str | None:
+        """Rows that were refused before with the values that they still have do not count: nothing new is wrong with them."""
+        percent, tried, refused = self.guard.max_refused_percent, self.summary.tried_new, self.summary.refused_new
+        if percent is None or tried < max(self.guard.min_held, 1) or 100 * refused <= percent * tried:
             return None
-        example = next(iter(self.entries.values()))
+        last = self.last_refusal
         return (
-            f"all {len(self.entries)} rows of the first batch were refused with code '{example.code}' "
-            f"({example.message}); the rest was not tried and stays owed. Check the destination's address and the "
-            "sync's columns."
+            f"{refused} of the {tried} rows tried were refused, more than guard.max_refused_percent = {percent:g}"
+            + (f" (code '{last.code}': {last.message})" if last else "")
+            + "; the rest was not tried and stays owed. Check the destination's address and the sync's columns, or let one "
+            f"delivery pass: cdp sync {self.summary.sync} --allow-once."
         )
 
 
-def cut(rows: Iterable[Planned], size: int | None, ordered: bool) -> Iterator[list[Planned]]:
-    """Batches of at most `size` rows, in the plan's order.
+def cut(rows: Iterable[Planned], size: int | None, ordered: bool, most: int | None = None) -> Iterator[list[Planned]]:
+    """Batches of at most `size` rows and `most` bytes (as far as their fields are; one row alone may have more), in the
+    plan's order.
 
     Unless the destination applies a batch in its order, removals do not share one with other operations, nor two
     operations of one row.
     """
     batch: list[Planned] = []
     keys: set[str] = set()
+    weight = 0
     for row in rows:
-        full = size is not None and len(batch) >= size
+        own = len(row.fields.encode()) + len(row.identifiers.encode()) + _OVERHEAD if most is not None else 0
+        full = (size is not None and len(batch) >= size) or (most is not None and weight + own > most)
         clash = (
             bool(batch)
             and not ordered
             and (row.row_key in keys or (row.operation == "remove") != (batch[-1].operation == "remove"))
         )
-        if full or clash:
+        if batch and (full or clash):
             yield batch
-            batch, keys = [], set()
+            batch, keys, weight = [], set(), 0
         batch.append(row)
         keys.add(row.row_key)
+        weight += own
     if batch:
         yield batch

@@ -10,6 +10,8 @@ what delivery does next:
     NeedsAPerson  a person must act (credentials, configuration): delivery stops at once
 """
 
+import ipaddress
+import urllib.parse
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,6 +121,14 @@ class Destination(ABC):
         Sending a batch again with the same idempotency keys must do no harm. Raises Refused, TryAgain (NoAnswer)
         or NeedsAPerson, as the module says.
         """
+
+    def is_local(self) -> bool:
+        """Whether it is on this machine, so that sending to it can reach nobody: by default, whether `url` is loopback."""
+        try:
+            host = urllib.parse.urlsplit(getattr(self.config, "url", "")).hostname or ""
+            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
 
     def close(self) -> None:  # noqa: B027 (most kinds hold nothing open)
         """Lets go of connections."""

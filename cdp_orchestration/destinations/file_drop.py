@@ -54,6 +54,9 @@ class FileDrop(Destination):
         folder, home = self._folder().resolve(), self.home_root.resolve()
         return f"CDP_HOME/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)
 
+    def is_local(self) -> bool:
+        return True
+
     def _folder(self) -> Path:
         return self.home_root / Path(self.config.folder).expanduser()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from cdp_orchestration.components.run_pass import validate_definitions
 from cdp_orchestration.connections import connections
-from cdp_orchestration.delivery.sync import declared_syncs, read_sync
+from cdp_orchestration.delivery.declared import declared_syncs, read_sync
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import current_home
 from cdp_orchestration.identity.protection import unknown_sources

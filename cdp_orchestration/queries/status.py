@@ -10,10 +10,12 @@ from cdp_orchestration import syncs
 from cdp_orchestration.components import runs
 from cdp_orchestration.components.run_pass import load_definitions
 from cdp_orchestration.connections import connections
+from cdp_orchestration.delivery.declared import read_sync
 from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.delivery.permission import kept_at_home
 from cdp_orchestration.delivery.places import NOWHERE, Place
 from cdp_orchestration.delivery.plan import backlog, holdings
-from cdp_orchestration.delivery.sync import read_sync
+from cdp_orchestration.delivery.sync import Sync
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import Home
 from cdp_orchestration.landing import Landing
@@ -189,7 +191,7 @@ def _syncs(home: Home) -> list[tuple[object, ...]]:
     for node in nodes.values():
         try:
             sync = read_sync(node)
-            address, state = _address(home, sync.destination)
+            address, state = _address(home, sync)
             owed = backlog(sync, Warehouse(home), home, address)
             rows.append((sync.name, sync.destination, owed["held"], owed["add"], owed["update"], owed["remove"],
                          owed["withheld"], owed["shared"], state))  # fmt: skip
@@ -204,17 +206,17 @@ def _syncs(home: Home) -> list[tuple[object, ...]]:
     return rows
 
 
-def _address(home: Home, destination: str) -> tuple[str | None, str]:
+def _address(home: Home, sync: Sync) -> tuple[str | None, str]:
     """Where a destination is, as far as it is known now, and its state in words."""
-    connected = connections("destinations")[destination]
+    connected = connections("destinations")[sync.destination]
     if connected.is_waiting:
         return None, f"waits for {connected.waits_for}"
     try:
-        made = connected.destination(home)
+        made = connected.destination(home, sync.target, sync.mode)
     except CdpError as error:
         return None, str(error)
     try:
-        return made.address(), "connected"
+        return made.address(), kept_at_home(made, sync.destination) or "connected"
     finally:
         made.close()
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,20 +66,41 @@ def test_a_first_batch_refused_row_by_row_for_one_reason_stops_the_delivery(worl
     assert len(crm.requests) == 1
     assert (summary.refused, summary.not_attempted["add"]) == (Counter(add=60), 70)
     assert summary.stopped is not None
-    assert "all 60 rows" in summary.stopped
+    assert "60 of the 60 rows tried were refused" in summary.stopped
     assert "no such list" in summary.stopped
     assert world.owed()["add"] == 130
 
 
-@pytest.mark.parametrize("rows", [49, 60])
-def test_fewer_or_different_refusals_do_not_stop_it(world: World, rows: int) -> None:
+@pytest.mark.parametrize(
+    ("rows", "guard"), [(130, {"max_refused_percent": 60}), (130, {"max_refused_percent": None}), (19, {})]
+)
+def test_fewer_refusals_than_the_guard_says_do_not_stop_it(world: World, rows: int, guard: dict[str, Any]) -> None:
     def answer(operations: list[Operation]) -> list[Outcome]:
-        varied = ["400", "422"] if len(operations) == 60 else ["400"]
-        return [Outcome(o.row_key, "refused", varied[n % len(varied)]) for n, o in enumerate(operations)]
+        return [Outcome(o.row_key, "accepted" if n % 2 else "refused", "400") for n, o in enumerate(operations)]
 
-    crm = Recorder(answer, batch_size=rows)
-    world.want(people(130))
-    assert world.deliver(crm).not_attempted["add"] == 0
+    crm = Recorder(answer, batch_size=5)
+    world.want(people(rows))
+    assert world.deliver(crm, vips(guard=guard)).not_attempted["add"] == 0
+
+
+def test_rows_that_were_refused_before_come_last_and_stop_nobody(world: World) -> None:
+    """Forty bad rows whose keys sort first, tried again and again, and ten good ones that come later."""
+    bad = people(40)
+    crm = Recorder(
+        lambda operations: [Outcome(o.row_key, "refused" if o.row_key in bad else "accepted") for o in operations]
+    )
+    crm.batch_size = 5
+    world.want(bad)
+    assert world.deliver(crm).stopped
+    assert world.deliver(crm, vips(guard={"max_refused_percent": None})).refused == Counter(add=40)
+    world.want({**bad, **{f"z{n}": {"email": f"z{n}@x.io", "spend_usd": 1.0} for n in range(10)}})
+    crm.requests.clear()
+    summary = world.deliver(crm)
+    assert (summary.accepted, summary.refused, summary.stopped) == (Counter(add=10), Counter(add=40), None)
+    assert [o.row_key[0] for o in crm.requests[0]] == ["z"] * 5
+    world.want({**bad, "k000": {"email": "right@x.io", "spend_usd": 1.0}})
+    del bad["k000"]
+    assert world.deliver(crm).accepted == Counter(add=1, remove=10), "with a fresh value it is tried as a new one"
 
 
 def test_three_failed_batches_in_a_row_stop_the_delivery(world: World) -> None:

@@ -42,7 +42,7 @@ def test_values_are_sent_as_json_in_the_models_order(world: World) -> None:
              "last_order_at": "timestamp", "gone": "timestamp", "nan": "double"}  # fmt: skip
     world.want([row], **types)
     crm = Recorder()
-    world.deliver(crm, run_id="r")
+    world.deliver(crm, vips(nulls="send"), run_id="r")
     expected = {
         "note": 'He said "ü"\n', "order_count": 9007199254740993, "spend_usd": 0.1, "is_vip": True,
         "last_order_at": "2026-02-03T04:05:06.000007Z", "gone": None, "nan": None,
@@ -53,6 +53,22 @@ def test_values_are_sent_as_json_in_the_models_order(world: World) -> None:
     assert row.payload_hash == hashlib.md5((row.fields + row.identifiers).encode()).hexdigest()
     key = f"vips|a|add|{row.payload_hash}|0"
     assert row.idempotency_key == hashlib.md5(key.encode()).hexdigest()
+
+
+def test_nulls_are_left_out_unless_a_sync_sends_them(world: World) -> None:
+    row = {"row_key": "a", "profile_id": "p", "note": "x", "gone": None, "nan": float("nan"), "n": 2**53 + 1}
+    types = {"note": "varchar", "gone": "timestamp", "nan": "double", "n": "bigint"}
+    for nulls, expected in (
+        ("skip", {"note": "x", "n": 2**53 + 1}),
+        ({"send": ["gone"]}, {"note": "x", "gone": None, "n": 2**53 + 1}),
+        ({"send": ["nan", "note"]}, {"note": "x", "nan": None, "n": 2**53 + 1}),
+        ("send", {"note": "x", "gone": None, "nan": None, "n": 2**53 + 1}),
+    ):
+        world.want([row], **types)
+        crm = Recorder(at=str(nulls))
+        world.deliver(crm, vips(nulls=nulls))
+        [(_, _, fields)] = crm.sent()
+        assert (fields, list(fields)) == (expected, list(expected))
 
 
 def test_a_time_with_a_zone_is_sent_in_utc(world: World) -> None:

@@ -101,7 +101,7 @@ def held_by(wanted: dict[str, Any]) -> Held:
 @given(steps=STEPS, batching=st.sampled_from([(1, False), (3, False), (None, True), (2, True)]))
 def test_the_destination_ends_up_with_what_is_wanted(steps: list[Any], batching: tuple[int | None, bool]) -> None:
     """Shared addresses, consents that come and go, addresses that change, deaths, somebody who asks for a resync, and compaction all the while."""
-    sync = vips(consent=CONSENT, identifiers=["email"])
+    sync = vips(consent=CONSENT, identifiers=["email"], nulls="send")
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
         patched.setattr(of_ledger, "SMALL_FILES", 4)
         world, crm = World(Path(folder)), Faulty(*batching)

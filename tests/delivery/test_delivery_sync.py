@@ -13,8 +13,9 @@ WHERE = "models/6_activation/vips.yml"
 
 def test_the_defaults() -> None:
     sync = parse_sync("vips", "activation.vips", MINIMAL, WHERE)
-    assert (sync.mode, sync.identifiers, sync.consent, sync.where) == ("mirror", ("row_key",), "not_required", WHERE)
-    assert sync.guard == Guard(max_removed_percent=None, min_held=20)
+    assert (sync.mode, sync.identifiers, sync.consent) == ("mirror", {"row_key": "row_key"}, "not_required")
+    assert (sync.target, sync.sent_nulls, sync.default_region, sync.where) == ({}, (), None, WHERE)
+    assert sync.guard == Guard(max_removed_percent=50.0, max_removed=None, max_refused_percent=50.0, min_held=20)
 
 
 def test_everything_said() -> None:
@@ -22,12 +23,17 @@ def test_everything_said() -> None:
         "destination": "crm",
         "mode": "upsert",
         "consent": [{"regulation": "gdpr", "purpose": "email_marketing"}],
-        "identifiers": ["email", "row_key"],
-        "guard": {"max_removed_percent": 30, "min_held": 5},
+        "identifiers": {"email": "work_address", "user_id": "row_key"},
+        "guard": {"max_removed_percent": 30, "min_held": 5, "max_removed": 7, "max_refused_percent": None},
+        "target": {"list": 42},
+        "nulls": {"send": ["city"]},
+        "default_region": "DE",
     }
     sync = parse_sync("vips", "activation.vips", meta, WHERE)
     assert sync.consent == (Purpose("gdpr", "email_marketing"),)
-    assert (sync.mode, sync.identifiers, sync.guard) == ("upsert", ("email", "row_key"), Guard(30.0, 5))
+    assert (sync.mode, sync.guard) == ("upsert", Guard(30.0, 7, None, 5))
+    assert sync.identifiers == {"email": "work_address", "user_id": "row_key"}
+    assert (sync.target, sync.sent_nulls, sync.default_region) == ({"list": 42}, ("city",), "DE")
 
 
 @pytest.mark.parametrize(
@@ -41,7 +47,16 @@ def test_everything_said() -> None:
         ({"consent": ["email"]}, r"consent\[0\]"),
         ({"destination": None}, "field 'destination' is missing"),
         ({"destination": 3}, "field 'destination'"),
-        ({"mode": "append"}, "field 'mode' is 'append': use mirror"),
+        ({"mode": "sideways"}, "field 'mode' is 'sideways': use mirror"),
+        ({"identifiers": {"email": 3}}, "field 'identifiers'"),
+        ({"identifiers": {}}, "field 'identifiers'"),
+        ({"target": "list"}, "field 'target'"),
+        ({"nulls": "maybe"}, "field 'nulls' is 'maybe'"),
+        ({"nulls": {"send": "city"}}, "field 'nulls'"),
+        ({"default_region": "Germany"}, "field 'default_region'"),
+        ({"guard": {"max_removed": -1}}, r"guard\.max_removed"),
+        ({"guard": {"max_refused_percent": 101}}, r"guard\.max_refused_percent"),
+        ({"guard": {"min_held": None}}, r"guard\.min_held"),
         ({"frequency": 3}, "unknown field 'frequency'.*destination, mode"),
         ({"identifiers": []}, "field 'identifiers'"),
         ({"identifiers": "email"}, "field 'identifiers'"),

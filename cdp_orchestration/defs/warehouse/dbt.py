@@ -9,7 +9,7 @@ from dagster_dbt import DagsterDbtTranslator, dbt_assets
 
 from cdp_orchestration.components.build import BuildConfig, build
 from cdp_orchestration.components.sync import sync_asset
-from cdp_orchestration.delivery.sync import declared_syncs
+from cdp_orchestration.delivery.declared import declared_syncs
 from cdp_orchestration.project.layers import layer_of
 from cdp_orchestration.project.parse import DBT_EXECUTABLE, Dbt, dbt_project
 
