@@ -20,6 +20,7 @@ from cdp_orchestration.home import PROJECT_ROOT, Home, current_home
 from cdp_orchestration.identity.rules import decisions
 from cdp_orchestration.project import audience_rules, relations
 from cdp_orchestration.project.manifest import PARSED_FROM, state_of
+from cdp_orchestration.project.variables import project_variables
 from cdp_orchestration.warehouse import Warehouse
 
 DBT_EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
@@ -72,6 +73,7 @@ def _remember_built(manifest: Path, home: Home) -> None:
 def _parse(project: DbtProject, home: Home) -> None:
     import subprocess
 
+    project_variables()
     decisions()  # what is no text at all, dbt would answer with a traceback
     audience_rules.check_names_of_models()
     rules = audience_rules.audience_rules()

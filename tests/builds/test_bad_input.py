@@ -9,6 +9,7 @@ import pytest
 
 from cdp_orchestration.connections import connection, connections
 from cdp_orchestration.errors import NeedsAPerson
+from cdp_orchestration.project.variables import project_variables
 from tests.support.harness import PROJECT, Platform
 
 
@@ -211,3 +212,41 @@ def test_an_impossible_as_of_is_told_before_anything_starts(tmp_path: Path) -> N
     done = Platform(tmp_path).cdp("run", "--as-of", "the other day")
     assert done.returncode == 1
     assert "ISO 8601" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("vars_", "told"),
+    [
+        ("[catalogue]", "vars must be a mapping"),
+        ("{catalogue: []}", r"vars\.catalogue must be a mapping"),
+        ("{catalogue: {trait: {}}}", r"vars\.catalogue: trait: the catalogue has traits and properties only"),
+        ("{catalogue: {properties: [price]}}", r"vars\.catalogue\.properties must be a mapping"),
+        (
+            "{catalogue: {properties: {price: {type: text, from: 3}}}}",
+            r"vars\.catalogue\.properties: price: from is 3; write",
+        ),
+        (
+            "{catalogue: {traits: {tier: {type: text, from: []}}}}",
+            r"vars\.catalogue\.traits: tier: from is \[\]; write",
+        ),
+        ("{catalogue: {traits: {tier: {type: text, from: ['']}}}}", r"tier: from is \[''\]; write"),
+        ("{sources: [web]}", r"vars\.sources must be a mapping"),
+        ("{audiences: 3}", r"vars\.audiences must be a mapping"),
+        ("{identity: text}", r"vars\.identity must be a mapping"),
+        ("{catalogue: {traits: {tier: text, tier: number}}}", "line 1: 'tier' stands twice"),
+        ("{catalogue: {traits: {", "is not valid YAML"),
+    ],
+)
+def test_variables_of_another_shape_name_file_field_and_remedy(tmp_path: Path, vars_: str, told: str) -> None:
+    (tmp_path / "dbt_project.yml").write_text(f"vars: {vars_}\n")
+    with pytest.raises(NeedsAPerson, match=told) as caught:
+        project_variables(tmp_path)
+    assert str(caught.value).startswith("dbt_project.yml")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "vars:\n", "vars: {catalogue: {traits: , properties: }}\n", "vars: {of_ours: 3}\n"]
+)
+def test_variables_that_are_not_there_are_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "dbt_project.yml").write_text(text)
+    assert not project_variables(tmp_path).get("sources")
