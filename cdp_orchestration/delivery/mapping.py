@@ -59,13 +59,13 @@ class Mapping:
             if before != kind and "null" not in (before, kind):
                 lost.append(f"column '{name}' was {before} and is {kind}")
         for what, now, then in (
-            ("the identifiers are", self.identifiers, earlier.identifiers),
-            ("the formats of identifiers are", self.formats, earlier.formats),
-            ("normalisation is", self.version, earlier.version),
-            ("the nulls that are sent are", self.nulls, earlier.nulls),
+            ("the identifiers are others", self.identifiers, earlier.identifiers),
+            ("the formats of identifiers are others", self.formats, earlier.formats),
+            ("normalisation is another", self.version, earlier.version),
+            ("other nulls are sent", self.nulls, earlier.nulls),
         ):
             if now != then:
-                again.append(f"{what} others")
+                again.append(what)
         return Changed(tuple(lost), tuple(again))
 
 

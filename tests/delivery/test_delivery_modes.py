@@ -1,16 +1,20 @@
 """What each mode sends, who is withheld and why, and what stops a delivery before it begins."""
 
+import hashlib
 import json
 import logging
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cdp_orchestration.delivery.ledger import Ledger
+from cdp_orchestration.delivery import plan
+from cdp_orchestration.delivery.ledger import Ledger, read_plan
 from cdp_orchestration.delivery.permission import kept_at_home
 from cdp_orchestration.delivery.places import Place
+from cdp_orchestration.delivery.plan import plans_folder
 from cdp_orchestration.destinations.base import Outcome
 from cdp_orchestration.destinations.file_drop import FileDrop, FileDropConfig
 from cdp_orchestration.destinations.webhook import Webhook, WebhookConfig
@@ -197,3 +201,33 @@ def test_a_refusal_is_no_acceptance_of_an_event(world: World) -> None:
     crm.sent()
     world.deliver(crm, vips(mode="append"))
     assert keys(crm) == [("add", "m0")]
+
+
+def test_a_destination_gets_identifiers_in_its_formats_and_nowhere_else(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "cdp")
+    declared = vips(identifiers={"email": "address", "phone": "mobile"}, default_region="DE")
+    sync = replace(declared, formats={"email": "email_sha256", "phone": "phone"})
+    rows = {
+        "a": {"address": " A@x.io ", "mobile": "0151 23456789", "city": "Ulm"},
+        "b": {"address": None, "mobile": "12", "city": "Bonn"},
+        "c": {"address": "nobody", "mobile": "0151 2345678", "city": None},
+    }
+    world.want(rows, address="varchar", mobile="varchar", city="varchar")
+    crm = Recorder()
+    assert world.deliver(crm, sync).withheld_by == {"no_accepted_identifier": 1}
+    a, c = crm.requests[0]
+    hashed = hashlib.sha256(b"a@x.io").hexdigest()
+    assert (a.identifiers, a.fields) == ({"email": hashed, "phone": "+4915123456789"}, {"city": "Ulm"})
+    assert (c.identifiers, c.fields) == ({"email": None, "phone": "+491512345678"}, {})
+    assert world.owed(sync)["add"] == world.owed(sync)["update"] == 0
+    frozen = plans_folder(world.home, "vips") / "run_1.parquet"
+    assert "A@x.io" not in str(list(read_plan(frozen))), "what a destination does not get is not written down"
+    monkeypatch.setattr(plan, "VERSION", "2/test")
+    assert world.deliver(crm, sync).accepted == Counter(update=2)
+    assert "because normalisation is another" in caplog.text
+    world.want({"c": rows["c"]}, address="varchar", mobile="varchar", city="varchar")
+    crm.requests.clear()
+    world.deliver(crm, sync)
+    assert [(o.operation, o.identifiers) for o in crm.requests[0]] == [("remove", a.identifiers)]
