@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 import pydantic
 
 from cdp_orchestration.destinations._spreadsheet_csv import line
-from cdp_orchestration.destinations.base import Destination, DestinationConfig, Operation, Outcome
+from cdp_orchestration.destinations.base import Destination, DestinationConfig, Mode, Operation, Outcome
 from cdp_orchestration.disk import whole_file
 from cdp_orchestration.errors import NeedsAPerson, NoAnswer
 
@@ -45,6 +45,7 @@ class FileDrop(Destination):
     kind: ClassVar[str] = "file_drop"
     Config: ClassVar[type[DestinationConfig]] = FileDropConfig
     removal: ClassVar[str] = "writes a remove operation"
+    modes: ClassVar[tuple[Mode, ...]] = ("mirror", "upsert", "update_only", "insert_only", "append")
     no_erasure: ClassVar[str] = "a file that was left belongs to whoever reads the folder: ask them"
     batch_size = None
     ordered = True

@@ -37,6 +37,7 @@ class Webhook(Destination):
 
     kind: ClassVar[str] = "webhook"
     Config: ClassVar[type[DestinationConfig]] = WebhookConfig
+    modes: ClassVar[tuple[Mode, ...]] = ("mirror", "upsert", "update_only", "insert_only", "append")
     no_erasure: ClassVar[str] = "a webhook has no call for it: ask whoever runs the receiver"
 
     def __init__(self, config: WebhookConfig, home_root: Path, target: Any = None, mode: Mode = "mirror") -> None:
