@@ -103,7 +103,9 @@ class HttpClient:
                     f"{kind}: field '{field}' holds a line break, outer blanks or characters beyond ASCII, which a "
                     "header cannot carry. Correct the value in the environment."
                 )
-        self._secrets = [secret for secret in [token, *secrets, *self._headers.values()] if secret]
+        said = [*self._headers.values()]
+        said += [value.partition(" ")[2] for value in said]  # of `Basic …` the part that matters
+        self._secrets = [secret for secret in [token, *secrets, *said] if secret]
         self._session = requests.Session()
         self._not_before = 0.0
 

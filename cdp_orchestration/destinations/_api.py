@@ -60,13 +60,17 @@ class ApiDestination(Destination):
         )
         return self._http.request(method, self.config.url.rstrip("/") + path, data, self._headers())
 
-    def _asked(self, method: str, path: str, body: Any = None) -> Any:
-        """The JSON of a 2xx answer; NoAnswer where it is none."""
+    def _asked(self, method: str, path: str, body: Any = None, *needed: str) -> dict[str, Any]:
+        """The JSON object of a 2xx answer, which has the needed fields; NoAnswer where it is none, or has not."""
         answer = self._request(method, path, body)
         try:
-            return answer.json()
+            content = answer.json()
         except ValueError:
             raise self._senseless("is no JSON") from None
+        missing = [name for name in needed if not isinstance(content, dict) or name not in content]
+        if missing or not isinstance(content, dict):
+            raise self._senseless(f"has no {', '.join(missing) or 'fields'}")
+        return content
 
     def _senseless(self, what: str) -> NoAnswer:
         """For an answer that does not say what became of the rows: they may have arrived."""

@@ -188,9 +188,7 @@ class HubSpot(ApiDestination):
     def _list(self, change: str, record_ids: list[str]) -> set[str]:
         """Puts records on the list or takes them off it; which ones HubSpot does not know."""
         path = f"/crm/v3/lists/{self.target.list}/memberships/{change}"
-        answer = self._asked("PUT", path, record_ids)
-        if not isinstance(answer, dict) or "recordIdsMissing" not in answer:
-            raise self._senseless("says nothing of the list's members")
+        answer = self._asked("PUT", path, record_ids, "recordIdsMissing")
         return {str(record_id) for record_id in answer["recordIdsMissing"]}
 
     def _place(self, result: dict[str, Any], keys: dict[int, str]) -> int | None:
@@ -211,10 +209,8 @@ class HubSpot(ApiDestination):
         return "no_result", "HubSpot's answer names this row neither as written nor as refused"
 
     def _results(self, action: str, body: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-        content = self._asked("POST", f"{_CONTACTS}/{action}", body)
-        if not isinstance(content, dict) or not isinstance(content.get("results"), list):
-            raise self._senseless("has no results")
-        return {"results": content["results"], "errors": content.get("errors") or []}
+        content = self._asked("POST", f"{_CONTACTS}/{action}", body, "results")
+        return {"results": content["results"] or [], "errors": content.get("errors") or []}
 
     def _verdict(self, answer: requests.Response) -> Wait | CdpError | None:
         if answer.status_code == 423:  # somebody else writes to these records just now
