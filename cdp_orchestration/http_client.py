@@ -6,6 +6,7 @@ carry the credentials to wherever the other side points.
 """
 
 import email.utils
+import logging
 import random
 import time
 import urllib.parse
@@ -18,6 +19,9 @@ import requests
 import urllib3
 
 from cdp_orchestration.errors import CdpError, NeedsAPerson, NoAnswer, Refused
+
+# Its debug messages show paths and queries, which may be secrets (a Slack webhook's path is one).
+logging.getLogger("urllib3").setLevel(logging.INFO)
 
 _EXCERPT = 300
 # The server says that it did not take the request now. After a 5xx it may have: a proxy answers 502, 503 or 504 also when
@@ -116,7 +120,7 @@ class HttpClient:
         self, method: str, url: str, data: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> requests.Response:
         """A 2xx answer, after as many tries as it takes. Raises NoAnswer, Refused, NeedsAPerson, as the module says."""
-        shown = without_secrets(url)
+        shown = self.clean(without_secrets(url))
         may_have_arrived = False
         for attempt in range(1, self.config.attempts + 1):
             code, asked = "", None

@@ -13,6 +13,7 @@ what delivery does next:
 import ipaddress
 import urllib.parse
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -104,6 +105,9 @@ class Destination(ABC):
         if config.batch_size is not None:
             self.batch_size = config.batch_size
         self.home_root = Path(home_root)
+        if target is None:
+            with suppress(pydantic.ValidationError):
+                target = self.Target()
         self.target = target
         self.mode = mode
 

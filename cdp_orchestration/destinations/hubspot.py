@@ -11,7 +11,6 @@ was not written, whatever the status says. Source: HubSpot's OpenAPI documents o
 import json
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pydantic
@@ -69,9 +68,6 @@ class HubSpot(ApiDestination):
     modes: ClassVar[tuple[Mode, ...]] = ("mirror", "upsert", "update_only", "insert_only")
     identifiers: ClassVar[dict[str, str]] = {"email": "email", "unique_property": "plain"}
     removal: ClassVar[str] = "takes the contact off the list; without a list it archives the contact"
-
-    def __init__(self, config: HubSpotConfig, home_root: Path, target: Any = None, mode: Mode = "mirror") -> None:
-        super().__init__(config, home_root, target or HubSpotTarget(), mode)
 
     def address(self) -> str:
         of_list = f", list {self.target.list}" if self.target.list else ""

@@ -140,6 +140,8 @@ def _shape(request: Request) -> int:
 
 
 def test_a_refused_row_does_not_hide_in_a_success(spoken: HttpKind, tmp_path: Path) -> None:
+    if not spoken.can_refuse_rows:
+        pytest.skip("its answers say nothing of rows: its docs say so")
     bad = next(operation for operation in spoken.operations if operation.operation != "remove")
     outcomes = _through_halving(spoken, tmp_path, spoken.refusing(bad))
     assert [outcome.row_key for outcome in outcomes] == [operation.row_key for operation in spoken.operations]
@@ -218,9 +220,11 @@ def test_no_secret_is_ever_said(spoken: HttpKind, tmp_path: Path, caplog: pytest
     ):
         with standing_in(always(answer)) as server:
             destination = spoken.made(tmp_path, url=server.url, **PATIENCE)
-            with pytest.raises(CdpError) as told:
-                sent(spoken, destination, spoken.operations[:1])
-            said += [str(told.value), repr(told.value), repr(destination.config)]
+            try:
+                said.append(repr(sent(spoken, destination, spoken.operations[:1])))
+            except CdpError as error:
+                said += [str(error), repr(error)]
+            said.append(repr(destination.config))
     assert spoken.secrets
     for secret in spoken.secrets:
         assert secret not in caplog.text

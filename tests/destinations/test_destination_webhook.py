@@ -72,8 +72,10 @@ def serving(*script: Answer | str) -> Iterator[Server]:
         server.url = f"http://127.0.0.1:{http.server_address[1]}/hook"
         thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
         thread.start()
-        yield server
-        http.shutdown()
+        try:
+            yield server
+        finally:
+            http.shutdown()
 
 
 def webhook(url: str, **more: Any) -> Webhook:

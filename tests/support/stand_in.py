@@ -77,5 +77,7 @@ def standing_in(answering: Answering, *script: Answer) -> Iterator[StandIn]:
         http.daemon_threads = True
         stand_in.url = f"http://127.0.0.1:{http.server_address[1]}"
         threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
-        yield stand_in
-        http.shutdown()
+        try:
+            yield stand_in
+        finally:  # else its thread would go on waiting, on a socket that may be the next server's
+            http.shutdown()

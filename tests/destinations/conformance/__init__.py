@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from cdp_orchestration.destinations.base import Destination, Operation
 from cdp_orchestration.kinds import DESTINATIONS
@@ -73,7 +73,7 @@ class HttpKind(Kind):
     expected: where there is no document: recorded expectations, a function of ours that lists what is wrong with a request.
     malformed: one request per endpoint that these must refuse, so that they cannot be blind.
     secret_field: the field that a refused credential's message must name.
-    accepts_anything: any 2xx answer accepts all rows, whatever it says (a webhook).
+    accepts_anything: any 2xx answer accepts all rows, whatever it says (a webhook). can_refuse_rows: its answers name rows.
     """
 
     secrets: list[str] = field(default_factory=list)
@@ -81,6 +81,7 @@ class HttpKind(Kind):
     malformed: list[Request] = field(default_factory=list)
     secret_field: str = "token"
     accepts_anything: bool = False
+    can_refuse_rows: ClassVar[bool] = True
 
     def expected(self, request: Request) -> list[str]:
         """What is wrong with a request, where no document says it."""
