@@ -23,7 +23,7 @@ def project_variables(root: Path = PROJECT_ROOT) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise NeedsAPerson(f"{_FILE} is not valid YAML: {' '.join(str(error).split())}") from None
     found = _mapping(_mapping(declared, "the file").get("vars"), "vars")
-    for name in ("identity", "catalogue", "sources", "audiences"):
+    for name in ("identity", "catalogue", "sources"):  # audience_rules.py says what audiences are
         _mapping(found.get(name), f"vars.{name}")
     catalogue = found.get("catalogue") or {}
     for name in catalogue:

@@ -160,11 +160,11 @@ def _shown(path: str, value: str, meant: list[str], rules: dict[str, Any], priva
     targets = {word for each in meant for word in re.split(r"[ ()]+", each)}
     names = {path.rpartition(".")[2], *targets}
     of_people = not meant or any(each.startswith(("trait", "identifier")) for each in meant)
-    if names & private or (of_people and any(_NAMES.search(name) for name in (path, *targets))):
-        return f"{value[:1]}…"
     for kind in names:
         if (rules["identifiers"].get(kind) or {}).get("normalise") in ("email", "phone"):
             return masked(rules, kind, value)
+    if names & private or (of_people and any(_NAMES.search(name) for name in (path, *targets))):
+        return f"{value[:1]}…"
     text = _ADDRESS.sub(lambda found: masked(rules, "", found[0]), value)
     if _NUMBER.fullmatch(text) and not _TIME.fullmatch(text) and not re.fullmatch(r"-?\d+([.]\d+)?", text):
         return f"…{text[-2:]}"

@@ -231,7 +231,6 @@ def test_an_impossible_as_of_is_told_before_anything_starts(tmp_path: Path) -> N
         ),
         ("{catalogue: {traits: {tier: {type: text, from: ['']}}}}", r"tier: from is \[''\]; write"),
         ("{sources: [web]}", r"vars\.sources must be a mapping"),
-        ("{audiences: 3}", r"vars\.audiences must be a mapping"),
         ("{identity: text}", r"vars\.identity must be a mapping"),
         ("{catalogue: {traits: {tier: text, tier: number}}}", "line 1: 'tier' stands twice"),
         ("{catalogue: {traits: {", "is not valid YAML"),
