@@ -30,11 +30,11 @@ setup: $(VENV)/ready  ## Set up .venv from pinned dependencies
 demo: setup  ## Run the main job on the demo company and show what happened
 	@$(BIN)/cdp demo
 
-# The adapters of the cloud warehouses, whose statements the suite checks: large, and nothing else needs them.
+# The adapters of the cloud warehouses, whose statements the suite checks, and vendors' own packages: large, and nothing else needs them.
 $(VENV)/cloud: $(VENV)/ready
-	@echo "Adding the adapters of the cloud warehouses to $(VENV)…"
+	@echo "Adding the adapters of the cloud warehouses, and vendors' packages, to $(VENV)…"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt \
-		-e '.[dev,snowflake,bigquery,databricks]'
+		-e '.[dev,snowflake,bigquery,databricks,vendors]'
 	@touch $@
 
 test: $(VENV)/cloud  ## Run the whole test suite

@@ -4,6 +4,7 @@ import copy
 import inspect
 import logging
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pydantic
@@ -13,7 +14,7 @@ from cdp_orchestration.destinations.base import Destination, Operation, Outcome
 from cdp_orchestration.errors import CdpError, NeedsAPerson, NoAnswer, Refused
 from cdp_orchestration.kinds import DESTINATIONS
 from tests.destinations.conformance import PATIENCE, HttpKind, Kind, kinds
-from tests.support.stand_in import DROP, Answer, Answering, Request, standing_in
+from tests.support.stand_in import DROP, Answer, Answering, Request, StandIn, standing_in
 
 KINDS = kinds()
 HTTP = {name: kind for name, kind in KINDS.items() if isinstance(kind, HttpKind)}
@@ -42,6 +43,10 @@ def sent(kind: Kind, destination: Destination, operations: list[Operation]) -> l
     finally:
         destination.close()
     return outcomes
+
+
+def serving(kind: HttpKind, answering: Answering, *script: Answer) -> AbstractContextManager[StandIn]:
+    return standing_in(answering, *script, aside=kind.aside)
 
 
 def always(answer: Answer) -> Answering:
@@ -112,7 +117,7 @@ def test_a_person_is_erased_or_the_reason_is_given(kind: Kind, tmp_path: Path) -
 
 
 def test_its_requests_please_the_vendor(spoken: HttpKind, tmp_path: Path) -> None:
-    with standing_in(spoken.answering({})) as server:
+    with serving(spoken, spoken.answering({})) as server:
         address = {"url": server.url, **PATIENCE}
         if spoken.held:
             sent(spoken, spoken.made(tmp_path, **address), spoken.held)
@@ -129,7 +134,7 @@ def test_what_judges_them_is_not_blind(spoken: HttpKind, tmp_path: Path) -> None
     for request in spoken.malformed:
         assert spoken.faults(request), f"{request.method} {request.path}"
     judged = {(request.method, _shape(request)) for request in spoken.malformed}
-    with standing_in(spoken.answering({})) as server:
+    with serving(spoken, spoken.answering({})) as server:
         for operations in (spoken.held, spoken.operations):
             sent(spoken, spoken.made(tmp_path, url=server.url, **PATIENCE), operations)
     assert {(r.method, _shape(r)) for r in server.requests if r.body} <= judged, "a malformed request per endpoint"
@@ -152,7 +157,7 @@ def test_a_refused_row_does_not_hide_in_a_success(spoken: HttpKind, tmp_path: Pa
 
 def _through_halving(kind: HttpKind, root: Path, answering: Answering) -> list[Outcome]:
     """As delivery does it: a batch that is refused as a whole is halved."""
-    with standing_in(answering) as server:
+    with serving(kind, answering) as server:
         destination = kind.made(root, url=server.url, **PATIENCE)
 
         def send(operations: list[Operation]) -> Iterator[Outcome]:
@@ -172,25 +177,25 @@ def _through_halving(kind: HttpKind, root: Path, answering: Answering) -> list[O
 
 def test_a_throttled_request_is_patient(spoken: HttpKind, tmp_path: Path) -> None:
     for answer in spoken.throttled():
-        with standing_in(spoken.answering({}), answer) as server:
+        with serving(spoken, spoken.answering({}), answer) as server:
             outcomes = sent(spoken, spoken.made(tmp_path, url=server.url, **PATIENCE), spoken.operations)
         assert {outcome.status for outcome in outcomes} == {"accepted"}
         assert server.requests[0] == server.requests[1], "the same request again"
-        with standing_in(always(answer)) as server, pytest.raises(NoAnswer) as told:
+        with serving(spoken, always(answer)) as server, pytest.raises(NoAnswer) as told:
             sent(spoken, spoken.made(tmp_path, url=server.url, **PATIENCE), spoken.operations)
         assert not told.value.may_have_arrived, "a throttled request was not taken"
 
 
 @pytest.mark.parametrize("answer", [(503, {}, "down"), DROP], ids=["503", "dropped"])
 def test_who_does_not_answer_may_have_taken_it(spoken: HttpKind, tmp_path: Path, answer: Answer) -> None:
-    with standing_in(always(answer)) as server, pytest.raises(NoAnswer) as told:
+    with serving(spoken, always(answer)) as server, pytest.raises(NoAnswer) as told:
         sent(spoken, spoken.made(tmp_path, url=server.url, **PATIENCE), spoken.operations)
     assert told.value.may_have_arrived
 
 
 def test_refused_credentials_stop_at_once_and_name_the_field(spoken: HttpKind, tmp_path: Path) -> None:
     refused = pytest.raises(NeedsAPerson, match=f"'{spoken.secret_field}'")
-    with standing_in(always(spoken.unauthorized())) as server, refused:
+    with serving(spoken, always(spoken.unauthorized())) as server, refused:
         sent(spoken, spoken.made(tmp_path, url=server.url, **PATIENCE), spoken.operations)
     assert len(server.requests) == 1, "no second try"
 
@@ -199,7 +204,7 @@ def test_refused_credentials_stop_at_once_and_name_the_field(spoken: HttpKind, t
 def test_an_answer_that_says_nothing_accepts_nothing(spoken: HttpKind, tmp_path: Path, content: str) -> None:
     if spoken.accepts_anything:
         pytest.skip("any 2xx accepts all rows: its documents say so")
-    with standing_in(always((200, {}, content))) as server:
+    with serving(spoken, always((200, {}, content))) as server:
         try:
             outcomes = sent(spoken, spoken.made(tmp_path, url=server.url, **PATIENCE), spoken.operations)
         except CdpError:
@@ -218,7 +223,7 @@ def test_no_secret_is_ever_said(spoken: HttpKind, tmp_path: Path, caplog: pytest
         DROP,
         (302, {"Location": f"http://x/?a={echo}"}, ""),
     ):
-        with standing_in(always(answer)) as server:
+        with serving(spoken, always(answer)) as server:
             destination = spoken.made(tmp_path, url=server.url, **PATIENCE)
             try:
                 said.append(repr(sent(spoken, destination, spoken.operations[:1])))

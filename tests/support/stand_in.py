@@ -41,7 +41,10 @@ class StandIn:
 
 
 @contextmanager
-def standing_in(answering: Answering, *script: Answer) -> Iterator[StandIn]:
+def standing_in(
+    answering: Answering, *script: Answer, aside: Callable[[Request], Answer | None] | None = None
+) -> Iterator[StandIn]:
+    """`aside` answers what is not the matter, a token's refreshing say, and is not kept."""
     stand_in = StandIn(answering, list(script))
     lock = threading.Lock()
 
@@ -54,8 +57,10 @@ def standing_in(answering: Answering, *script: Answer) -> Iterator[StandIn]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             request = Request(self.command, parts.path, urllib.parse.parse_qs(parts.query), headers, body)
             with lock:
-                stand_in.requests.append(request)
-                answer = stand_in.script.pop(0) if stand_in.script else stand_in.answering(request)
+                answer = aside(request) if aside else None
+                if answer is None:
+                    stand_in.requests.append(request)
+                    answer = stand_in.script.pop(0) if stand_in.script else stand_in.answering(request)
             if isinstance(answer, str):
                 self.close_connection = True
                 return

@@ -101,6 +101,10 @@ class HttpKind(Kind):
     def refusing(self, operation: Operation) -> Answering:
         """A vendor that refuses the rows of that row_key alone, and takes the others."""
 
+    def aside(self, request: Request) -> Answer | None:
+        """What is answered whatever a test is about: where tokens are refreshed."""
+        return None
+
     def throttled(self) -> list[Answer]:
         """Answers that say: not now."""
         return [(429, {"Retry-After": "0.01"}, {"message": "slow down"})]
@@ -111,7 +115,7 @@ class HttpKind(Kind):
     @contextmanager
     def world(self, root: Path) -> Iterator[World]:
         state: dict[str, Any] = {}
-        with standing_in(self.answering(state)) as server:
+        with standing_in(self.answering(state), aside=self.aside) as server:
             yield HttpWorld(self, root, server.url, state)
 
 
