@@ -62,7 +62,10 @@ class ApiDestination(Destination):
 
     def _asked(self, method: str, path: str, body: Any = None, *needed: str) -> dict[str, Any]:
         """The JSON object of a 2xx answer, which has the needed fields; NoAnswer where it is none, or has not."""
-        answer = self._request(method, path, body)
+        return self._content(self._request(method, path, body), *needed)
+
+    def _content(self, answer: requests.Response, *needed: str) -> dict[str, Any]:
+        """As of `_asked`."""
         try:
             content = answer.json()
         except ValueError:
