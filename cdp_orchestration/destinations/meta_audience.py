@@ -123,7 +123,7 @@ class MetaAudience(ApiDestination):
         path = f"/{self.config.version}/{self.target.audience}/users"
         url = f"{self.config.url.rstrip('/')}{path}?{urllib.parse.urlencode(query)}"
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        content = self._object(
+        content = self._content(
             self._http.request(method, url, form.encode(), headers), "num_received", "num_invalid_entries"
         )
         if content["num_invalid_entries"]:
