@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Verdict = bool | None  # None: unknown, as in SQL, because something is null
+LONGEST = 240
 Kind = Literal["leaf", "all", "any", "not"]
 
 
@@ -25,6 +26,11 @@ class Condition:
     relations: frozenset[str] = frozenset()
     row_of: str | None = None
     within: "Condition | None" = None
+
+    @property
+    def shown(self) -> str:
+        """The text as far as a person reads it: of what a helper wrote at length, the beginning and the end."""
+        return self.text if len(self.text) <= LONGEST else f"{self.text[: LONGEST - 60]} … {self.text[-50:]}"
 
     @property
     def verdict(self) -> Verdict:

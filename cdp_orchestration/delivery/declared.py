@@ -37,10 +37,10 @@ def read_sync(node: dict[str, Any]) -> Sync:
             f"{where}: field 'destination' names '{sync.destination}', but there is no "
             f"cdp_orchestration/defs/destinations/{sync.destination}/defs.yaml (known: {', '.join(known) or 'none'})."
         )
-    return _fitted(sync, known[sync.destination].connector)
+    return fitted(sync, known[sync.destination].connector)
 
 
-def _fitted(sync: Sync, kind: type[Destination]) -> Sync:
+def fitted(sync: Sync, kind: type[Destination]) -> Sync:
     """The sync with the formats of its destination's kind. Raises NeedsAPerson for what that kind cannot do."""
 
     def stop(field: str, problem: str) -> NeedsAPerson:

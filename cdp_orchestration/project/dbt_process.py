@@ -26,6 +26,9 @@ PRELOADED = ["dbt.cli.main", "dbt.task.build"]
 ADAPTERS = {"duckdb": "dbt.adapters.duckdb", "postgres": "dbt.adapters.postgres"}
 
 
+_OURS: set[socket.socket] = set()  # our ends of the requests of processes that wait
+
+
 class WarmDbt:
     """A forked process that becomes one dbt command; then what dagster-dbt expects of a subprocess.Popen."""
 
@@ -39,12 +42,14 @@ class WarmDbt:
         sys.stderr.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            ours.close()
+            for end in (ours, *_OURS):  # held here, too, another one's end would never close for that one
+                end.close()
             os.close(output)
             _become(theirs, inlet)
         theirs.close()
         os.close(inlet)
         self._request = ours
+        _OURS.add(ours)
         self.args: Sequence[str] = []
         self.returncode: int | None = None
         self.stdout: BinaryIO = os.fdopen(output, "rb")
@@ -62,7 +67,7 @@ class WarmDbt:
             "parsed": str(parsed or ""),
         }
         self._request.sendall(f"{json.dumps(request)}\n".encode())
-        self._request.close()
+        self._hang_up()
         return self
 
     def poll(self) -> int | None:
@@ -92,10 +97,14 @@ class WarmDbt:
 
     def close(self) -> None:
         """Let it go: one that never got a command ends by itself."""
-        self._request.close()
+        self._hang_up()
         if not self.args:
             self.stdout.close()
             self.wait()
+
+    def _hang_up(self) -> None:
+        _OURS.discard(self._request)
+        self._request.close()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from typing import Any
 
 from cdp_orchestration.components.run_pass import validate_definitions
 from cdp_orchestration.connections import connections
-from cdp_orchestration.delivery.declared import declared_syncs, read_sync
+from cdp_orchestration.delivery.declared import FOLDER, declared_syncs, read_sync
 from cdp_orchestration.errors import CdpError
 from cdp_orchestration.home import current_home
 from cdp_orchestration.identity.protection import unknown_sources
@@ -55,6 +55,7 @@ def check_definitions() -> list[str]:
             f"cdp_orchestration/defs/sources/{name}/defs.yaml, or remove the model."
         )
     problems += _unread_models(manifest)
+    problems += _models_without_test(manifest)
     for node in manifest["nodes"].values():
         if node["resource_type"] == "model" and "1_staging" in node["fqn"]:
             problems += [
@@ -62,6 +63,37 @@ def check_definitions() -> list[str]:
                 f"keep one of them."
                 for value in repeated_values(node["raw_code"])
             ]
+    return problems
+
+
+# What a model of these folders promises, and the test that holds it to that.
+_PROMISED = {"4_attributes": "is_attribute", "5_audiences": "is_audience", FOLDER: "is_sync"}
+
+
+def _models_without_test(manifest: dict[str, Any]) -> list[str]:
+    """Attributes, audiences and syncs that no .yml names, or whose .yml does not test what they promise."""
+    tested = {
+        (node.get("attached_node"), (node.get("test_metadata") or {}).get("name"))
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test"
+    }
+    problems = []
+    for key, node in sorted(manifest["nodes"].items()):
+        test = _PROMISED.get(node["fqn"][-2]) if node["resource_type"] == "model" else None
+        if test is None or node["name"] == "deliveries" or (key, test) in tested:
+            continue
+        file = node["original_file_path"]
+        if node.get("patch_path"):
+            where = str(node["patch_path"]).removeprefix("cdp://")
+            problems.append(
+                f"{where}: model '{node['name']}' has no test {test}: add it under data_tests, as `cdp new` writes it."
+            )
+        else:
+            twin = f"{file.removesuffix('.sql')}.yml"
+            problems.append(
+                f"{file}: no .yml names this model, so nothing tests it: add {twin} with `- name: {node['name']}` and the test "
+                f"{test}, as `cdp new` writes it."
+            )
     return problems
 
 

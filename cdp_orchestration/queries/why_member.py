@@ -1,5 +1,6 @@
 """`cdp why-member AUDIENCE TYPE=VALUE`: the conditions of an audience, each with the person's value, and member or not."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,12 +46,23 @@ def conditions(connection: Reading, audience: str, person: str, sql: str) -> tup
         found = explain(connection, parsed(sql, dialect()), dialect(), person, spoken())
     except Unexplained as error:
         if isinstance(error.__cause__, RelationMissing):
-            shown.append(f"A relation that {audience} reads is not built: `cdp run` builds it. ({error.__cause__})")
+            shown.append(_not_there(audience, str(error.__cause__)))
         else:
             shown.append(f"The conditions of {audience} cannot be shown: {error}.")
         return shown, None
     columns = ["condition", "value", "threshold", "verdict"]
     return [*shown, Rows(f"Conditions of {audience}", columns, lines(found))], found
+
+
+def _not_there(audience: str, said: str) -> str:
+    """What is missing: a relation or a column, in the warehouse's words."""
+    words = " ".join(said.split())
+    if re.search(r"column|binder", words, re.IGNORECASE):
+        return (
+            f"{audience} reads a column that the warehouse does not have: correct its name in the model, or, if a model or the "
+            f"catalogue got it since the last build, `cdp run` builds it. The warehouse says: {words}"
+        )
+    return f"A relation that {audience} reads is not built: `cdp run` builds it. The warehouse says: {words}"
 
 
 def dialect() -> str:
@@ -70,7 +82,7 @@ def lines(condition: Condition, depth: int = 0) -> Lines:
     verdict = VERDICTS[condition.verdict]
     if condition.row_of:
         verdict = "holds" if condition.holds else "fails: no row"
-    found: Lines = [("  " * depth + condition.text, condition.value, condition.threshold, verdict)]
+    found: Lines = [("  " * depth + condition.shown, condition.value, condition.threshold, verdict)]
     if condition.within:
         inner = condition.within
         for part in inner.parts if inner.kind == "all" else [inner]:
@@ -88,9 +100,9 @@ def because(condition: Condition) -> str:
         has = f"({leaf.value})" if leaf.value is not None else ""
         wanted = "fails" if leaf.verdict is False else "is unknown" if leaf.verdict is None else "holds, and must not"
         words = (
-            [leaf.text.replace("has a row", "no row", 1)]
+            [leaf.shown.replace("has a row", "no row", 1)]
             if leaf.row_of and not leaf.holds
-            else [leaf.text, wanted, has]
+            else [leaf.shown, wanted, has]
         )
         said.append(" ".join(word for word in words if word) + (f", for {inner}" if inner else ""))
     return "; ".join(said)

@@ -1,5 +1,6 @@
 """Makes the files of something new, whole or not at all, and says what to edit next. Overwrites nothing."""
 
+import json
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import duckdb
 
+from cdp_orchestration.connections import connections
+from cdp_orchestration.destinations.base import Destination
 from cdp_orchestration.disk import whole_file
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.project.layers import SCHEMAS
@@ -90,7 +93,9 @@ def _sync(root: Path, wish: Wish) -> Made:
                 f"{', '.join(known) or f'none, so begin with `cdp new {what} NAME`'}."
             )
         values[what] = str(given)
-    made = _model(root, "6_activation", wish.name, templates.SYNC_SQL, templates.SYNC_YML, **values)
+    kind = connections("destinations", root / DEFS)[values["destination"]].connector
+    yml = _fitted(templates.SYNC_YML, kind)
+    made = _model(root, "6_activation", wish.name, templates.SYNC_SQL, yml, **values)
     made.next.append(
         f"Say in the .sql which columns {values['destination']} should get, and in the .yml under `sync` the consent that allows "
         "it and the identifiers that it knows people by."
@@ -99,6 +104,18 @@ def _sync(root: Path, wish: Wish) -> Made:
         f"`cdp run --no-deliver` builds it and sends nothing; the next `cdp run` sends it to {values['destination']}."
     )
     return made
+
+
+def _fitted(yml: str, kind: type[Destination]) -> str:
+    """The twin of a sync with what the destination's kind asks of one: a mode and an identifier that it has, its target."""
+    target = {name: "change me" for name, of in kind.Target.model_fields.items() if of.is_required()}
+    if "mirror" not in kind.modes:
+        yml = yml.replace("mode: mirror", f"mode: {kind.modes[0]}")
+    if kind.identifiers and "email" not in kind.identifiers:
+        yml = yml.replace("identifiers: [email]", f"identifiers: {{{next(iter(kind.identifiers))}: profile_id}}")
+    if target:
+        yml = yml.replace("          mode:", f"          target: {json.dumps(target)}\n          mode:")
+    return yml
 
 
 def _source(root: Path, wish: Wish) -> Made:

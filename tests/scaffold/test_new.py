@@ -8,11 +8,16 @@ from typing import Any
 
 import duckdb
 import pytest
+import yaml
 
+from cdp_orchestration.delivery.declared import fitted
+from cdp_orchestration.delivery.sync import parse_sync
 from cdp_orchestration.errors import NeedsAPerson
 from cdp_orchestration.kinds import DESTINATIONS, SOURCES
+from cdp_orchestration.queries.checks import _models_without_test
 from cdp_orchestration.scaffold import new as making
 from cdp_orchestration.scaffold import templates
+from cdp_orchestration.scaffold.kinds import defs_of
 from cdp_orchestration.scaffold.new import ARRIVALS, Made, Wish, new
 from tests.audiences.test_audience_verbs import RELATIONS, project
 from tests.support.harness import PROJECT, Platform
@@ -141,7 +146,7 @@ def test_a_list_of_another_shape_is_left_to_a_person(root: Path) -> None:
         ("sync", Wish("vips_to_mailer"), "'mailer' is no destination: .* There are: crm, sales_desk"),
         ("sync", Wish("changes_to_crm"), "'changes' is no audience"),
         ("source", Wish("till", kind="pigeon"), "--kind pigeon: there is no such kind of source. Use one of files, sql"),
-        ("destination", Wish("mailer", kind="files"), "there is no such kind of destination. Use one of file_drop, webhook"),
+        ("destination", Wish("mailer", kind="files"), r"there is no such kind of destination\. Use one of braze, .*, webhook"),
         ("source", Wish("shop"), "is there already"),
         ("source", Wish("identity"), "a name of the platform's own"),
         ("source", Wish("cdp"), "a name of the platform's own"),
@@ -188,3 +193,33 @@ def test_another_kind_begins_with_the_fields_that_it_must_have(root: Path, monke
         new(root, "source", Wish("till", kind="sql", stream="till"))
     assert set(templates.SOURCE) <= set(SOURCES)
     assert set(templates.DESTINATION) <= set(DESTINATIONS)
+
+
+@pytest.mark.parametrize("kind", sorted(DESTINATIONS))
+def test_a_sync_to_any_kind_begins_with_what_that_kind_asks_for(root: Path, kind: str) -> None:
+    folder = root / "cdp_orchestration" / "defs" / "destinations" / "there"
+    folder.mkdir()
+    made = defs_of("destinations", kind, "there", "", "there/defs.yaml")
+    (folder / "defs.yaml").write_text(made)
+    [yml] = [text for file, text in new(root, "sync", Wish("vips_to_there")).files.items() if file.suffix == ".yml"]
+    [model] = yaml.safe_load(yml)["models"]
+    sync = parse_sync("vips_to_there", "activation.vips_to_there", model["config"]["meta"]["sync"], "x.yml")
+    assert fitted(sync, DESTINATIONS[kind]).destination == "there"
+
+
+def test_a_model_without_its_test_is_told() -> None:
+    def node(name: str, folder: str, patch: str | None = None) -> dict[str, Any]:
+        return {"resource_type": "model", "name": name, "fqn": ["cdp", folder, name], "patch_path": patch,
+                "original_file_path": f"models/{folder}/{name}.sql"}  # fmt: skip
+
+    nodes = {
+        "m.bare": node("bare", "5_audiences"),
+        "m.twin": node("twin", "4_attributes", "cdp://models/4_attributes/twin.yml"),
+        "m.good": node("good", "6_activation", "cdp://models/6_activation/good.yml"),
+        "m.about": node("sizes", "about"),
+        "t": {"resource_type": "test", "attached_node": "m.good", "test_metadata": {"name": "is_sync"}},
+    }
+    bare, twin = _models_without_test({"nodes": nodes})
+    assert bare.startswith("models/5_audiences/bare.sql: no .yml names this model")
+    assert "the test is_audience" in bare
+    assert twin.startswith("models/4_attributes/twin.yml: model 'twin' has no test is_attribute")
