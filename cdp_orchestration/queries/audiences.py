@@ -15,7 +15,7 @@ from cdp_orchestration.queries.answers import Answer, Lines, Rows
 from cdp_orchestration.warehouse import NothingBuilt, Reading, Warehouse
 
 READ = ["staging.current_build", "identity.identifiers", "audiences.changes", "audiences.current_members"]
-COLUMNS = ["audience", "members", "entered", "left", "entered 24 h", "left 24 h", "volatility", "email", "phone", "device",
+COLUMNS = ["audience", "members", "entered", "left", "entered 24 h", "left 24 h", "volatility 24 h", "email", "phone", "device",
            "last changed"]  # fmt: skip
 
 

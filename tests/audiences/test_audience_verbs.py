@@ -103,12 +103,12 @@ def test_audiences_are_counted(home: Home) -> None:
     answers = list(audiences(home))
     lines = {row[0]: dict(zip(COLUMNS[1:], row[1:], strict=True)) for row in table(answers, "Audiences")}
     assert lines == {
-        "lapsing_customers": {"members": 2, "entered": 0, "left": 0, "entered 24 h": 0, "left 24 h": 0, "volatility": 0,
+        "lapsing_customers": {"members": 2, "entered": 0, "left": 0, "entered 24 h": 0, "left 24 h": 0, "volatility 24 h": 0,
                               "email": 1, "phone": 1, "device": 1, "last changed": datetime(2026, 10, 1)},
-        "newsletter_subscribers": {"members": 0, "entered": 0, "left": 0, "entered 24 h": 0, "left 24 h": 0, "volatility": None,
+        "newsletter_subscribers": {"members": 0, "entered": 0, "left": 0, "entered 24 h": 0, "left 24 h": 0, "volatility 24 h": None,
                                    "email": 0, "phone": 0, "device": 0, "last changed": None},
         # e entered 24 h before, to the second, and does not count; of the emails a has two.
-        "vips": {"members": 4, "entered": 1, "left": 1, "entered 24 h": 2, "left 24 h": 1, "volatility": 0.75,
+        "vips": {"members": 4, "entered": 1, "left": 1, "entered 24 h": 2, "left 24 h": 1, "volatility 24 h": 0.75,
                  "email": 2, "phone": 1, "device": 1, "last changed": NOON},
     }  # fmt: skip
     assert any(
