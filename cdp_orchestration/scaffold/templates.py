@@ -4,13 +4,8 @@
 """
 
 ATTRIBUTE_SQL = """\
--- How often a person did something in the last 30 days. One row per person who did.
-select
-    profile_id,
-    cast(count(*) as {{ dbt.type_bigint() }}) as [[name]]
-from {{ ref('events') }}
-where profile_id is not null and type = 'track' and {{ happened('occurred_at', last_days=30) }}
-group by profile_id
+-- How many orders a person completed in the last 30 days. One row per person who ever completed one.
+{{ count_of('Order Completed', last_days=30) }}
 """
 ATTRIBUTE_YML = """\
 version: 2
@@ -18,7 +13,7 @@ version: 2
 models:
   - name: [[name]]
     description: >-
-      How often a person did something in the last 30 days. One row per person who did.
+      How many orders a person completed in the last 30 days. One row per person who ever completed one.
     config:
       contract: {enforced: true}
     data_tests:
@@ -31,7 +26,7 @@ models:
         description: The person.
       - name: [[name]]
         data_type: bigint
-        description: How often.
+        description: Orders.
 """
 
 AUDIENCE_SQL = """\
