@@ -20,6 +20,7 @@
     model_name, column, operator, value=none, missing=none, type=none, people='people'
 ) -%}
     {%- set field = 'attribute ' ~ model_name ~ '.' ~ column -%}
+    {%- do cdp.refuse_unknown_column(field, model_name, column) -%}
     {%- set type = type or cdp.type_of_value(operator, value) -%}
     {%- set given = 'of_person.' ~ cdp.column_name(column) -%}
     {%- set more = dict(kwargs) -%}
@@ -51,9 +52,21 @@
     )
 {%- endmacro %}
 
+{# Stops where a model whose contract says all of its columns has no such one. #}
+{% macro refuse_unknown_column(field, model_name, column) -%}
+    {%- if not execute or model.resource_type == 'unit_test' -%}{{ return(none) }}{%- endif -%}
+    {%- set read = graph.nodes.get('model.cdp.' ~ model_name) -%}
+    {%- if not read or not read.config.contract.enforced -%}{{ return(none) }}{%- endif -%}
+    {%- set columns = read.columns.values() | map(attribute='name') | list -%}
+    {%- if column | lower not in columns | map('lower') | list -%}
+        {{ cdp.refuse_condition(field, 'there is no such column: write one of ' ~ columns | sort | join(', ')) }}
+    {%- endif -%}
+{%- endmacro %}
+
 {# Where a person stands among all who have a value: the share of the others who have less, from 0
    to 1. percentile_of('lifetime_value', 'lifetime_value_usd', '>=', 0.9) are the best tenth. #}
 {% macro percentile_of(model_name, column, operator, value, people='people') -%}
+    {%- do cdp.refuse_unknown_column('percentile_of ' ~ model_name ~ '.' ~ column, model_name, column) -%}
     {{ people }}.profile_id in (
         select ranked.profile_id
         from (
